@@ -1,1 +1,16 @@
+//! sluice: approval gates and serialized production deploys for SQLMesh projects on GitHub.
+//!
+//! This crate holds words, decisions, ports and pipelines. It never names the worker, the producer,
+//! an HTTP client or server, Redis or Python: those are adapters behind the ports.
 
+pub mod clock;
+pub mod engine;
+pub mod github;
+pub mod job;
+pub mod lease;
+pub mod names;
+pub mod observe;
+pub mod outcome;
+pub mod policy;
+pub mod project;
+pub mod queue;

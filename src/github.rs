@@ -1,0 +1,366 @@
+//! The `GitHub` port: what sluice asks of GitHub, in its own words.
+//!
+//! Owns the facts a decision is made of and the effects a job may have. Refuses to know HTTP:
+//! an adapter reads all facts in one query, batches effects into one request, and makes each
+//! effect idempotent by reading back before it repeats anything.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::names::{JobId, Login, NodeId, PolicySha, PrNumber, Repository, Sha};
+use crate::outcome::Conclusion;
+
+/// GitHub, or what stands in for it.
+#[async_trait]
+pub trait GitHub: Send + Sync {
+    /// All facts about a pull request, as of now, in one request (two when a command is asked for).
+    async fn facts(&self, ask: &Ask) -> Result<Facts, GitHubError>;
+
+    /// Makes the report visible: check runs, the sticky comment, a reaction; in one request.
+    ///
+    /// Idempotent: after an ambiguous failure it reads back what exists (check run by head, name and
+    /// `external_id`; comment by marker and author) and adopts it instead of writing twice.
+    async fn report(&self, report: &Report) -> Result<Reported, GitHubError>;
+
+    /// Merges, pinned to `head`, and reads the merged commit back. Never repeated blindly: after an
+    /// ambiguous failure the pull request is read first. A pull request that was merged at this
+    /// head already is `Merged`.
+    async fn merge(&self, merge: &Merge) -> Result<MergeOutcome, GitHubError>;
+
+    /// What the account may do in the repository, by GitHub's `role_name`.
+    async fn role(&self, repository: &Repository, login: &Login) -> Result<Role, GitHubError>;
+}
+
+/// Which pull request, seen from which project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// The repository.
+    pub repository: Repository,
+    /// The pull request.
+    pub pr: PrNumber,
+    /// The project's folder, for the policy's id and the merged subtree.
+    pub path: String,
+    /// The hidden text that tells this project's sticky comment from any other.
+    pub marker: String,
+    /// A comment whose author, text and age are wanted too.
+    pub command: Option<NodeId>,
+}
+
+/// Everything a decision about a pull request is made of, read at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The pull request's node id.
+    pub id: NodeId,
+    /// The repository's node id.
+    pub repository_id: NodeId,
+    /// Its number.
+    pub number: PrNumber,
+    /// Its title.
+    pub title: String,
+    /// Open, closed or merged.
+    pub state: PrState,
+    /// Whether it is a draft.
+    pub draft: bool,
+    /// Whether its head lives in another repository.
+    pub fork: bool,
+    /// Who opened it; `None` for a deleted account.
+    pub author: Option<Login>,
+    /// Its newest commit.
+    pub head: Sha,
+    /// The branch of its head.
+    pub head_branch: String,
+    /// The branch it is to be merged into.
+    pub base_branch: String,
+    /// The newest commit of that branch.
+    pub base: Sha,
+    /// What the policy at `base` is read from: changes exactly when the configuration files do.
+    pub policy: PolicySha,
+    /// All reviews, oldest first.
+    pub reviews: Vec<Review>,
+    /// Whether GitHub would merge it.
+    pub merge_state: MergeState,
+    /// What the protection rules make of the reviews; `None` when they ask for none.
+    pub review_decision: Option<ReviewDecision>,
+    /// Required checks and statuses that are not successful, by name, ours included.
+    pub required_pending: Vec<String>,
+    /// Our own check runs on `head`.
+    pub checks: Vec<Check>,
+    /// Our sticky comment.
+    pub comment: Option<Comment>,
+    /// The command that was asked for, if it still exists on this pull request.
+    pub command: Option<CommandFacts>,
+}
+
+/// Where a pull request stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PrState {
+    /// Open.
+    Open,
+    /// Closed without a merge.
+    Closed,
+    /// Merged, as this commit.
+    Merged(MergedCommit),
+}
+
+/// The commit that a merge made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MergedCommit {
+    /// Its id.
+    pub sha: Sha,
+    /// Its tree.
+    pub tree: Sha,
+    /// The tree of the project's folder in it; `None` when the folder is gone.
+    pub project_tree: Option<Sha>,
+}
+
+/// One review.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Review {
+    /// Who; `None` for a deleted account.
+    pub author: Option<Login>,
+    /// What they said.
+    pub state: ReviewState,
+    /// The head it was given for; `None` when that commit is gone.
+    pub commit: Option<Sha>,
+}
+
+/// A review's opinion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReviewState {
+    /// Yes.
+    Approved,
+    /// No.
+    ChangesRequested,
+    /// No opinion.
+    Commented,
+    /// Was an opinion, was dismissed.
+    Dismissed,
+    /// Not submitted yet.
+    Pending,
+}
+
+/// GitHub's `mergeStateStatus`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MergeState {
+    /// The head is behind the base and the rules mind.
+    Behind,
+    /// Protection rules are not met.
+    Blocked,
+    /// Mergeable.
+    Clean,
+    /// Conflicts.
+    Dirty,
+    /// A draft.
+    Draft,
+    /// Mergeable, with hooks.
+    HasHooks,
+    /// Not computed yet.
+    Unknown,
+    /// Mergeable, with failing checks that are not required.
+    Unstable,
+}
+
+/// What the protection rules make of the reviews.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReviewDecision {
+    /// Satisfied.
+    Approved,
+    /// Somebody objects.
+    ChangesRequested,
+    /// Reviews are missing.
+    ReviewRequired,
+}
+
+/// A check run of ours, as it is on GitHub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Its node id.
+    pub id: NodeId,
+    /// Its name.
+    pub name: String,
+    /// The job that wrote it last.
+    pub external_id: String,
+    /// Where it stands.
+    pub status: CheckStatus,
+    /// Its title.
+    pub title: String,
+    /// Its summary, in which the gate's seal travels.
+    pub summary: String,
+}
+
+/// Where a check run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckStatus {
+    /// Waiting.
+    Queued,
+    /// Being worked on.
+    InProgress,
+    /// Done.
+    Completed(Conclusion),
+}
+
+/// A comment of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comment {
+    /// Its node id.
+    pub id: NodeId,
+    /// Its text.
+    pub body: String,
+}
+
+/// What is known of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandFacts {
+    /// The comment.
+    pub id: NodeId,
+    /// Who wrote it; `None` for a deleted account.
+    pub author: Option<Login>,
+    /// Its text as it is now.
+    pub body: String,
+    /// Whether it was edited after it was written.
+    pub edited: bool,
+    /// When it was written, in milliseconds since 1970.
+    pub created_ms: u64,
+    /// When `head` was pushed to its branch, by GitHub's record; `None` when there is none.
+    pub head_pushed_ms: Option<u64>,
+}
+
+/// What becomes visible on a pull request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Which pull request, for reading back.
+    pub ask: Ask,
+    /// The repository's node id.
+    pub repository_id: NodeId,
+    /// The pull request's node id.
+    pub pr_id: NodeId,
+    /// The commit that the check runs belong to.
+    pub head: Sha,
+    /// Check runs to create or update.
+    pub checks: Vec<CheckWrite>,
+    /// The sticky comment's new text.
+    pub comment: Option<CommentWrite>,
+    /// A comment that gets an 👀.
+    pub eyes: Option<NodeId>,
+}
+
+/// A check run as it shall be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckWrite {
+    /// The one to update; `None` creates it.
+    pub id: Option<NodeId>,
+    /// Its name.
+    pub name: String,
+    /// The job that writes it.
+    pub external_id: JobId,
+    /// Where it stands.
+    pub status: CheckStatus,
+    /// Its title; at most 255 characters are kept.
+    pub title: String,
+    /// Its summary, Markdown; an adapter cuts at 65,535 characters, at a line end.
+    pub summary: String,
+    /// Where "Details" leads.
+    pub details_url: Option<String>,
+}
+
+/// The sticky comment as it shall be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommentWrite {
+    /// The one to rewrite; `None` creates it.
+    pub id: Option<NodeId>,
+    /// Its text, at most 65,536 characters, with the marker in it.
+    pub body: String,
+}
+
+/// What a report made.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reported {
+    /// The node id of each check run of the report, by name.
+    pub checks: Vec<(String, NodeId)>,
+    /// The sticky comment, when the report had one.
+    pub comment: Option<NodeId>,
+}
+
+/// A merge, pinned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merge {
+    /// Which pull request, for reading back.
+    pub ask: Ask,
+    /// The pull request's node id.
+    pub pr_id: NodeId,
+    /// The head that was planned; any other is refused by GitHub.
+    pub head: Sha,
+    /// How.
+    pub method: MergeMethod,
+}
+
+/// How a pull request is merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MergeMethod {
+    /// A merge commit.
+    Merge,
+    /// One new commit.
+    Squash,
+    /// The head's commits, again.
+    Rebase,
+}
+
+/// What a merge came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MergeOutcome {
+    /// It is merged, as this commit.
+    Merged(MergedCommit),
+    /// The head is another one now.
+    HeadMoved,
+    /// GitHub says no, in its words; it may say yes later.
+    Refused(String),
+}
+
+/// What an account may do, by GitHub's role names, least first. A custom role counts as the
+/// standard role that the same answer's `permission` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Nothing.
+    None,
+    /// Read.
+    Read,
+    /// Triage.
+    Triage,
+    /// Push.
+    Write,
+    /// Maintain.
+    Maintain,
+    /// All.
+    Admin,
+}
+
+/// Why GitHub did not do it, by what the caller does.
+#[derive(Debug, thiserror::Error)]
+pub enum GitHubError {
+    /// Wait: a limit was reached.
+    #[error("GitHub's rate limit is reached for {} s", .after.as_secs())]
+    Limited {
+        /// How long to stay away.
+        after: Duration,
+    },
+    /// Try again: GitHub or the network had a moment. Retries within the call are used up.
+    #[error("GitHub did not answer as it should: {what}")]
+    Unavailable {
+        /// What happened, without secrets.
+        what: String,
+        /// What the client said.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// It is not there, or we may not see it.
+    #[error("GitHub does not know {0}")]
+    NotFound(String),
+    /// We may not.
+    #[error("GitHub refuses us: {0}")]
+    Forbidden(String),
+    /// The request is wrong; repeating it does not help.
+    #[error("GitHub does not accept the request: {0}")]
+    Invalid(String),
+}

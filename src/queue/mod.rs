@@ -1,0 +1,124 @@
+//! The `Queue` port: where jobs wait, and how each is settled exactly once.
+//!
+//! Owns routes and the delivery's contract. Refuses to know what a job means.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::job::{Envelope, Job, JobKind};
+use crate::names::ProjectName;
+use crate::outcome::Disposition;
+
+pub mod memory;
+
+/// Where jobs wait.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Stores a job. Returns only when it is stored: what was confirmed is never lost.
+    async fn publish(&self, envelope: &Envelope) -> Result<(), QueueError>;
+
+    /// The next jobs of one route, at most `prefetch` unsettled at a time.
+    ///
+    /// A deploy route has one active consumer and one unsettled delivery however often it is
+    /// consumed, and hands its jobs out in the order in which they were published.
+    async fn consume(
+        &self,
+        route: &Route,
+        prefetch: u16,
+    ) -> Result<Box<dyn Deliveries>, QueueError>;
+
+    /// How many jobs wait on a route, ready ones and delayed ones, without those handed out.
+    async fn depth(&self, route: &Route) -> Result<u64, QueueError>;
+}
+
+/// A stream of deliveries.
+#[async_trait]
+pub trait Deliveries: Send {
+    /// The next job; `None` when the subscription has ended and a new one is needed.
+    async fn next(&mut self) -> Option<Box<dyn Delivery>>;
+}
+
+/// A job in hand. Dropping it unsettled gives it back to the head of its queue.
+#[async_trait]
+pub trait Delivery: Send {
+    /// The message as it came, which may be no job at all: see [`Envelope::from_bytes`].
+    fn bytes(&self) -> &[u8];
+    /// How often it was tried before; 0 the first time.
+    fn attempt(&self) -> u32;
+    /// Says what becomes of it. `Err` means that it is not ours any more and comes back.
+    async fn settle(self: Box<Self>, disposition: Disposition) -> Result<(), QueueError>;
+}
+
+/// Where a job waits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Route {
+    /// Approval gate checks and commands: fast, no Python.
+    Approval,
+    /// Full gate checks and cleanups: Python.
+    Gate,
+    /// Deploys of one project, first in, first out.
+    Deploy(ProjectName),
+}
+
+impl Route {
+    /// Where a job belongs.
+    pub fn of(job: &Job) -> Self {
+        match job.kind() {
+            JobKind::Approval | JobKind::Command => Self::Approval,
+            JobKind::Gate | JobKind::Cleanup => Self::Gate,
+            JobKind::Deploy => Self::Deploy(job.project().clone()),
+        }
+    }
+
+    /// The name of the queue: `sluice.gate`, `sluice.approval`, `sluice.deploy.<project>`.
+    pub fn queue(&self) -> String {
+        match self {
+            Self::Approval => "sluice.approval".to_owned(),
+            Self::Gate => "sluice.gate".to_owned(),
+            Self::Deploy(project) => format!("sluice.deploy.{project}"),
+        }
+    }
+}
+
+/// How long a retry waits, and how many there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// The wait before each retry; its length is the number of retries.
+    pub delays: Vec<Duration>,
+}
+
+impl Default for RetryPolicy {
+    /// 5 s, 30 s, 2 min, 10 min, 30 min: an outage of GitHub of three quarters of an hour is
+    /// outlasted.
+    fn default() -> Self {
+        Self { delays: [5, 30, 120, 600, 1800].map(Duration::from_secs).to_vec() }
+    }
+}
+
+impl RetryPolicy {
+    /// How many retries are left after `attempt` (0 the first time) has failed.
+    pub fn left(&self, attempt: u32) -> u32 {
+        u32::try_from(self.delays.len()).unwrap_or(u32::MAX).saturating_sub(attempt)
+    }
+
+    /// The wait before the retry that follows `attempt`.
+    pub fn delay(&self, attempt: u32) -> Duration {
+        let index = usize::try_from(attempt).unwrap_or(usize::MAX);
+        self.delays.get(index).or(self.delays.last()).copied().unwrap_or_default()
+    }
+}
+
+/// Why the queue did not do it, by what the caller does.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// Try again: the broker is away or full.
+    #[error("the queue is not available: {0}")]
+    Unavailable(String),
+    /// The delivery is not ours any more; it comes back by itself.
+    #[error("the delivery was lost")]
+    Lost,
+    /// It can never be stored.
+    #[error("the job cannot be stored: {0}")]
+    Invalid(String),
+}
