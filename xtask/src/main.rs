@@ -1,1 +1,73 @@
-fn main() {}
+//! The chores of this repository: `cargo xtask <verb>`.
+//!
+//! Owns what the verbs are called and what they promise. Knows nothing of what sluice does: it
+//! starts cargo, and the services that tests ask for. It depends on almost nothing, so that the
+//! first chore on a new machine begins within seconds.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to its terminal")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a chore measures and waits by the real clock; no test of sluice runs through here"
+)]
+
+mod chores;
+mod debian;
+mod services;
+mod shell;
+mod tools;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Chores: cargo xtask <verb>
+
+  demo [arguments]   build and tell the story of `sluice demo`; arguments go to it
+  test [filters]     every test: doc-tests, then `cargo nextest run` (or `cargo test` without it);
+                     with filters only the tests whose names contain one of them, no doc-tests
+  ci                 exactly what CI runs: fmt --check, lint, doc, deny, test
+  fmt [--check]      format, or with --check only say what is not formatted
+  lint               clippy over every target, warnings are errors
+  doc                rustdoc of the workspace, warnings are errors
+  deny               licences, sources and banned crates (needs cargo-deny)
+  services           find or start RabbitMQ, Redis and PostgreSQL, print their addresses, keep
+                     what was started until standard input ends
+  help               this text
+
+Tests get SLUICE_TEST_AMQP_URL, SLUICE_TEST_REDIS_URL and SLUICE_TEST_POSTGRES_URL for the services
+that a suite asks for (REQUIRED in xtask/src/services.rs). One that is already set is used as it is.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> anyhow::Result<()> {
+    let (verb, rest) = match arguments.split_first() {
+        Some((verb, rest)) => (verb.as_str(), rest),
+        None => ("help", arguments),
+    };
+    // `cargo xtask demo -- --keep` and `cargo xtask demo --keep` mean the same.
+    let rest = rest.strip_prefix(&["--".to_owned()]).unwrap_or(rest);
+    match (verb, rest) {
+        ("demo", _) => chores::demo(rest),
+        ("test", _) => chores::test(rest),
+        ("ci", []) => chores::ci(),
+        ("fmt", []) => chores::format(),
+        ("fmt", [check]) if check == "--check" => chores::check_format(),
+        ("lint", []) => chores::lint(),
+        ("doc", []) => chores::doc(),
+        ("deny", []) => chores::deny(),
+        ("services", []) => services::serve_until_input_ends(),
+        ("help" | "--help" | "-h", _) => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => anyhow::bail!("no such chore: {}\n\n{USAGE}", arguments.join(" ")),
+    }
+}

@@ -1,0 +1,111 @@
+//! The chores that are cargo with the right words.
+//!
+//! Owns the flags; `.ci/run` and a developer call the same functions, so neither can drift.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::{services, shell, tools};
+
+/// Builds and runs `sluice demo`, after a look at what it needs.
+pub(crate) fn demo(arguments: &[String]) -> anyhow::Result<()> {
+    tools::check_for_demo()?;
+    let run = ["run", "--quiet", "--package", "sluice-cli", "--bin", "sluice", "--", "demo"];
+    shell::show(shell::cargo(&run).args(arguments))
+}
+
+/// Runs the tests. Doc-tests come first: the summary of the others is what a reader looks for.
+pub(crate) fn test(filters: &[String]) -> anyhow::Result<()> {
+    tools::check_for_tests()?;
+    let services = services::prepare(services::REQUIRED)?;
+    let with_services = |mut command: Command| {
+        command.envs(services.environment());
+        command
+    };
+    if filters.is_empty() {
+        let doc_tests = shell::cargo(&["test", "--quiet", "--workspace", "--doc"]);
+        shell::show(&mut with_services(doc_tests))?;
+    }
+    if tools::has_cargo_subcommand("nextest") {
+        let profile = if in_ci() { "ci" } else { "default" };
+        let run = shell::cargo(&["nextest", "run", "--workspace", "--profile", profile]);
+        shell::show(with_services(run).args(filters))
+    } else {
+        println!("no cargo-nextest here: `cargo test` runs the same tests, with no time limits");
+        let run = shell::cargo(&["test", "--workspace", "--all-targets", "--"]);
+        shell::show(with_services(run).args(filters))
+    }
+}
+
+/// A chore without arguments.
+type Chore = fn() -> anyhow::Result<()>;
+
+/// What CI runs, in order, with the time that each phase took.
+pub(crate) fn ci() -> anyhow::Result<()> {
+    let phases: [(&str, Chore); 5] = [
+        ("fmt", check_format),
+        ("lint", lint),
+        ("doc", doc),
+        ("deny", deny_if_installed),
+        ("test", || test(&[])),
+    ];
+    let mut timings = Vec::new();
+    for (name, phase) in phases {
+        let began = Instant::now();
+        let result = phase();
+        timings.push(timing_line(name, began.elapsed()));
+        if let Err(error) = result {
+            println!("{}", timings.join("\n"));
+            return Err(error.context(format!("the phase `{name}` failed")));
+        }
+    }
+    println!("{}", timings.join("\n"));
+    Ok(())
+}
+
+/// Formats every crate.
+pub(crate) fn format() -> anyhow::Result<()> {
+    shell::show(&mut shell::cargo(&["fmt", "--all"]))
+}
+
+/// Says what is not formatted, and fails if anything is not.
+pub(crate) fn check_format() -> anyhow::Result<()> {
+    shell::show(&mut shell::cargo(&["fmt", "--all", "--check"]))
+}
+
+/// Clippy over everything, tests included.
+pub(crate) fn lint() -> anyhow::Result<()> {
+    let lint = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    shell::show(&mut shell::cargo(&lint))
+}
+
+/// The documentation, in which a broken link is an error.
+pub(crate) fn doc() -> anyhow::Result<()> {
+    let mut doc = shell::cargo(&["doc", "--quiet", "--workspace", "--no-deps"]);
+    shell::show(doc.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// The parts of cargo-deny that need no network.
+pub(crate) fn deny() -> anyhow::Result<()> {
+    println!("advisories are left out: their database is fetched from the network");
+    let check = ["deny", "--all-features", "check", "bans", "licenses", "sources"];
+    shell::show(&mut shell::cargo(&check))
+}
+
+/// Building cargo-deny takes longer than all other phases together, so CI does not.
+fn deny_if_installed() -> anyhow::Result<()> {
+    if tools::has_cargo_subcommand("deny") {
+        return deny();
+    }
+    println!("LEFT OUT: deny (cargo-deny is not installed: `cargo install --locked cargo-deny`)");
+    Ok(())
+}
+
+/// Whether a CI system runs us, told in the way that all of them tell it.
+fn in_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
+}
+
+fn timing_line(phase: &str, took: Duration) -> String {
+    format!("time: {phase:<6} {:>6.1} s", took.as_secs_f64())
+}

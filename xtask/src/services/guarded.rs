@@ -1,0 +1,216 @@
+//! A program that cannot outlive this one.
+//!
+//! Owns the process group of a started program, its directory and its end: by drop, and, if we are
+//! killed without a chance to drop anything, by a watcher in that group which holds the other end
+//! of a pipe from us. Knows no program by name.
+
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use crate::shell;
+
+/// Runs in the new process group: starts the watcher, then becomes the program. The pipe on
+/// standard input ends when xtask does, in whatever way. Arguments: the directory to remove, the
+/// signal that means "end in order", the program with its arguments.
+const SCRIPT: &str = r#"
+directory=$1 signal=$2
+shift 2
+exec 3<&0 </dev/null
+(
+    trap '' TERM INT
+    cat <&3 >/dev/null
+    kill -s "$signal" 0
+    tries=0
+    while kill -0 $$ 2>/dev/null && [ $tries -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
+    rm -rf -- "$directory"
+    kill -KILL 0
+) >/dev/null 2>&1 &
+exec 3<&- "$@"
+"#;
+
+/// The script's ten seconds, and some for a busy machine.
+const END_LIMIT: Duration = Duration::from_secs(15);
+
+/// What is shown of a log when a program fails.
+const LOG_TAIL_BYTES: u64 = 2_000;
+
+/// The signal on which a program ends in order.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum EndsOn {
+    Terminate,
+    /// PostgreSQL waits for its clients on SIGTERM, and closes their connections on SIGINT.
+    Interrupt,
+}
+
+impl EndsOn {
+    fn signal(self) -> &'static str {
+        match self {
+            Self::Terminate => "TERM",
+            Self::Interrupt => "INT",
+        }
+    }
+}
+
+/// A running program. Dropping it ends its whole process group, waits, and removes its directory.
+pub(super) struct Guarded {
+    child: Child,
+    lifeline: Option<ChildStdin>,
+    log: PathBuf,
+}
+
+impl Guarded {
+    /// Starts `program` (with its arguments and environment set) in a process group of its own.
+    ///
+    /// `directory` is the program's own: its log goes there, and it is removed at the end.
+    pub(super) fn start(
+        program: &Command,
+        directory: &Path,
+        ends_on: EndsOn,
+        account: Option<Account>,
+    ) -> anyhow::Result<Self> {
+        let log = directory.join("output.log");
+        let output = std::fs::File::create(&log)
+            .with_context(|| format!("cannot write {}", log.display()))?;
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", SCRIPT, "guard"]).arg(directory).arg(ends_on.signal());
+        command.arg(program.get_program()).args(program.get_args());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if let Some(account) = account {
+            command.uid(account.uid).gid(account.gid);
+        }
+        command.current_dir(directory).process_group(0).stdin(Stdio::piped());
+        command.stdout(output.try_clone()?).stderr(output);
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.get_program().display()))?;
+        let lifeline = child.stdin.take();
+        Ok(Self { child, lifeline, log })
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// The end of what it wrote, for an error message.
+    pub(super) fn log(&self) -> String {
+        read_tail(&self.log).unwrap_or_else(|error| format!("(its log cannot be read: {error})"))
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        drop(self.lifeline.take());
+        let began = Instant::now();
+        while began.elapsed() < END_LIMIT {
+            // A child that cannot be waited for is reaped already.
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(shell::GLANCE);
+        }
+        eprintln!("process {} did not end within {END_LIMIT:?}", self.child.id());
+    }
+}
+
+fn read_tail(path: &Path) -> std::io::Result<String> {
+    let mut file = std::fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL_BYTES)))?;
+    let mut tail = Vec::new();
+    file.take(LOG_TAIL_BYTES).read_to_end(&mut tail)?;
+    Ok(String::from_utf8_lossy(&tail).into_owned())
+}
+
+/// The account to run a program under that refuses to run as root.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Account {
+    uid: u32,
+    gid: u32,
+}
+
+impl Account {
+    /// The account called `name`, if the machine has it.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        let number = |flag: &str| {
+            let output = shell::capture(Command::new("id").args([flag, name]), END_LIMIT).ok()?;
+            String::from_utf8_lossy(&output.stdout).trim().parse().ok()
+        };
+        Some(Self { uid: number("-u")?, gid: number("-g")? })
+    }
+
+    /// Gives `path` to the account.
+    pub(super) fn own(self, path: &Path) -> anyhow::Result<()> {
+        std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid))
+            .with_context(|| format!("cannot give {} away", path.display()))
+    }
+
+    /// Makes `command` run as the account.
+    pub(super) fn apply(self, command: &mut Command) {
+        command.uid(self.uid).gid(self.gid);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+
+    /// A directory of the test's own, which the guard removes.
+    fn directory(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("xtask-{name}-{}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        path
+    }
+
+    fn until(condition: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !condition() {
+            assert!(began.elapsed() < END_LIMIT, "waited in vain");
+            std::thread::sleep(shell::GLANCE);
+        }
+    }
+
+    fn lives(process: &str) -> bool {
+        let mut command = Command::new("kill");
+        shell::succeeds(command.args(["-0", process]), END_LIMIT)
+    }
+
+    #[test]
+    fn dropping_ends_the_grandchildren_too_and_removes_the_directory() {
+        let directory = directory("drop");
+        let mut program = Command::new("sh");
+        program.args(["-c", "sleep 1000 & echo $! >grandchild.new; mv grandchild.new pid; wait"]);
+        let guarded = Guarded::start(&program, &directory, EndsOn::Terminate, None).unwrap();
+        until(|| directory.join("pid").exists());
+        let grandchild = std::fs::read_to_string(directory.join("pid")).unwrap();
+        assert!(lives(grandchild.trim()));
+        drop(guarded);
+        until(|| !lives(grandchild.trim()) && !directory.exists());
+    }
+
+    #[test]
+    fn a_program_that_ends_early_is_noticed_with_its_last_words() {
+        let directory = directory("early");
+        let mut program = Command::new("sh");
+        program.args(["-c", "echo out of luck; exit 3"]);
+        let mut guarded = Guarded::start(&program, &directory, EndsOn::Terminate, None).unwrap();
+        until(|| guarded.child.id() > 0 && !guarded.log().is_empty());
+        assert_eq!(guarded.child.wait().unwrap().code(), Some(3));
+        assert!(guarded.ended().unwrap().is_some());
+        assert_eq!(guarded.log(), "out of luck\n");
+        drop(guarded);
+        until(|| !directory.exists());
+    }
+}

@@ -1,0 +1,100 @@
+//! How a chore starts a program: its output shown, or captured under a time limit.
+//!
+//! Owns the repository's root and the search along `PATH`. Knows no program by name, except cargo.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+/// How often a wait looks again. Short beside the seconds that programs take to start.
+pub(crate) const GLANCE: Duration = Duration::from_millis(50);
+
+/// The root of the workspace, wherever the chore was started from.
+pub(crate) fn root() -> &'static Path {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask)
+}
+
+/// The cargo that started us (so that the toolchain stays the same), in the workspace's root.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// Runs `command` with its output shown; an error when it does not succeed.
+///
+/// It reads nothing: a program that asks a question must fail, not hang a machine.
+pub(crate) fn show(command: &mut Command) -> anyhow::Result<()> {
+    let line = describe(command);
+    println!("==> {line}");
+    let status =
+        command.stdin(Stdio::null()).status().with_context(|| format!("cannot start: {line}"))?;
+    anyhow::ensure!(status.success(), "failed ({status}): {line}");
+    Ok(())
+}
+
+/// Whether `command` ends with success within `limit`; its output is thrown away.
+pub(crate) fn succeeds(command: &mut Command, limit: Duration) -> bool {
+    capture(command, limit).is_ok_and(|output| output.status.success())
+}
+
+/// What `command` printed, or an error when it cannot start or outlasts `limit`.
+///
+/// For programs that print a page at most: more than a pipe holds would look like outlasting it.
+pub(crate) fn capture(command: &mut Command, limit: Duration) -> anyhow::Result<Output> {
+    let line = describe(command);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start: {line}"))?;
+    let began = Instant::now();
+    while child.try_wait()?.is_none() {
+        if began.elapsed() > limit {
+            child.kill()?;
+            child.wait()?;
+            anyhow::bail!("no answer within {} s: {line}", limit.as_secs());
+        }
+        std::thread::sleep(GLANCE);
+    }
+    Ok(child.wait_with_output()?)
+}
+
+/// The first program called `name`, in `folders` and then along `PATH`.
+pub(crate) fn find_program(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let along_path = std::env::split_paths(&path);
+    folders.iter().cloned().chain(along_path).map(|folder| folder.join(name)).find(|p| p.is_file())
+}
+
+fn describe(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
+    let words = std::iter::once(program).chain(command.get_args());
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+
+    #[test]
+    fn a_program_that_hangs_is_ended_at_its_limit() {
+        let mut hangs = Command::new("sleep");
+        let error = capture(hangs.arg("1000"), Duration::from_millis(200)).unwrap_err();
+        assert_eq!(error.to_string(), "no answer within 0 s: sleep 1000");
+    }
+
+    #[test]
+    fn a_failing_program_is_an_error_that_names_it() {
+        let error = show(&mut Command::new("false")).unwrap_err();
+        assert_eq!(error.to_string(), "failed (exit status: 1): false");
+    }
+}
