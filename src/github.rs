@@ -74,6 +74,9 @@ pub struct Facts {
     pub base_branch: String,
     /// The newest commit of that branch.
     pub base: Sha,
+    /// The tree of the project's folder at `base`; `None` when it has none. A base that moved
+    /// elsewhere leaves it as it was.
+    pub base_project_tree: Option<Sha>,
     /// What the policy at `base` is read from: changes exactly when the configuration files do.
     pub policy: PolicySha,
     /// All reviews, oldest first.

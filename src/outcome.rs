@@ -41,7 +41,9 @@ labels! {
         Gate = "gate",
         /// Reading approvers and bot options from the base branch.
         Policy = "policy",
-        /// Merging head into base in a worktree, and loading the project.
+        /// Merging head into base in a worktree, and starting a bridge on it.
+        Checkout = "checkout",
+        /// Loading the project.
         Load = "load",
         /// SQLMesh's linter.
         Lint = "lint",
