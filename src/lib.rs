@@ -14,3 +14,6 @@ pub mod outcome;
 pub mod policy;
 pub mod project;
 pub mod queue;
+pub mod redact;
+pub mod render;
+pub mod seal;

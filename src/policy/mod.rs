@@ -3,6 +3,12 @@
 //! Owns approvers and bot options as the base branch has them at one commit, never as a pull
 //! request has them. Refuses to do any I/O.
 
+pub mod approval;
+pub mod clearance;
+pub mod mergeability;
+pub mod signal;
+mod words;
+
 use serde::{Deserialize, Serialize};
 
 use crate::github::MergeMethod;
