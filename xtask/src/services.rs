@@ -12,7 +12,7 @@ mod probe;
 use std::fmt;
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -201,23 +201,21 @@ fn await_ready(
     started: &mut Guarded,
     limit: Duration,
 ) -> anyhow::Result<()> {
-    let began = Instant::now();
-    loop {
-        let why = match probe::ask(service, local(port)) {
-            Answer::Ready => return Ok(()),
-            Answer::Refused(why) => why,
-        };
+    let mut last = String::new();
+    let answered = shell::wait_for(limit, || {
+        match probe::ask(service, local(port)) {
+            Answer::Ready => return Ok(Some(())),
+            Answer::Refused(why) => last = why,
+        }
         if let Some(status) = started.ended()? {
             anyhow::bail!("{service} ended ({status}) before it answered:\n{}", started.log());
         }
-        anyhow::ensure!(
-            began.elapsed() < limit,
-            "{service} did not answer within {} s ({why}):\n{}",
-            limit.as_secs(),
-            started.log()
-        );
-        std::thread::sleep(shell::GLANCE);
-    }
+        Ok(None)
+    })?;
+    answered.with_context(|| {
+        let limit = limit.as_secs();
+        format!("{service} did not answer within {limit} s ({last}):\n{}", started.log())
+    })
 }
 
 fn local(port: u16) -> SocketAddr {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 /// How often a wait looks again. Short beside the seconds that programs take to start.
-pub(crate) const GLANCE: Duration = Duration::from_millis(50);
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// The root of the workspace, wherever the chore was started from.
 pub(crate) fn root() -> &'static Path {
@@ -54,16 +54,31 @@ pub(crate) fn capture(command: &mut Command, limit: Duration) -> anyhow::Result<
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start: {line}"))?;
+    if wait_for(limit, || Ok(child.try_wait()?))?.is_none() {
+        child.kill()?;
+        child.wait()?;
+        anyhow::bail!("no answer within {} s: {line}", limit.as_secs());
+    }
+    Ok(child.wait_with_output()?)
+}
+
+/// Looks again and again until there is something to see; `None` when `limit` has passed.
+///
+/// For what tells nobody when it happens: a child that ends, a server that begins to answer.
+pub(crate) fn wait_for<T>(
+    limit: Duration,
+    mut look: impl FnMut() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<Option<T>> {
     let began = Instant::now();
-    while child.try_wait()?.is_none() {
+    loop {
+        if let Some(seen) = look()? {
+            return Ok(Some(seen));
+        }
         if began.elapsed() > limit {
-            child.kill()?;
-            child.wait()?;
-            anyhow::bail!("no answer within {} s: {line}", limit.as_secs());
+            return Ok(None);
         }
         std::thread::sleep(GLANCE);
     }
-    Ok(child.wait_with_output()?)
 }
 
 /// The first program called `name`, in `folders` and then along `PATH`.

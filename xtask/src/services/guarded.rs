@@ -8,7 +8,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -111,15 +111,12 @@ impl Guarded {
 impl Drop for Guarded {
     fn drop(&mut self) {
         drop(self.lifeline.take());
-        let began = Instant::now();
-        while began.elapsed() < END_LIMIT {
-            // A child that cannot be waited for is reaped already.
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            std::thread::sleep(shell::GLANCE);
+        let process = self.child.id();
+        match shell::wait_for(END_LIMIT, || self.ended()) {
+            Ok(Some(_)) => {}
+            Ok(None) => eprintln!("process {process} did not end within {END_LIMIT:?}"),
+            Err(error) => eprintln!("cannot wait for process {process}: {error:#}"),
         }
-        eprintln!("process {} did not end within {END_LIMIT:?}", self.child.id());
     }
 }
 
@@ -163,7 +160,11 @@ impl Account {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+    #![allow(
+        clippy::expect_used,
+        clippy::unwrap_used,
+        reason = "a test may stop at the first surprise"
+    )]
 
     use super::*;
 
@@ -174,12 +175,10 @@ mod tests {
         path
     }
 
+    #[track_caller]
     fn until(condition: impl Fn() -> bool) {
-        let began = Instant::now();
-        while !condition() {
-            assert!(began.elapsed() < END_LIMIT, "waited in vain");
-            std::thread::sleep(shell::GLANCE);
-        }
+        let seen = shell::wait_for(END_LIMIT, || Ok(condition().then_some(()))).unwrap();
+        seen.expect("it happens before the limit");
     }
 
     fn lives(process: &str) -> bool {
@@ -206,9 +205,8 @@ mod tests {
         let mut program = Command::new("sh");
         program.args(["-c", "echo out of luck; exit 3"]);
         let mut guarded = Guarded::start(&program, &directory, EndsOn::Terminate, None).unwrap();
-        until(|| guarded.child.id() > 0 && !guarded.log().is_empty());
-        assert_eq!(guarded.child.wait().unwrap().code(), Some(3));
-        assert!(guarded.ended().unwrap().is_some());
+        let status = shell::wait_for(END_LIMIT, || guarded.ended()).unwrap();
+        assert_eq!(status.and_then(|status| status.code()), Some(3));
         assert_eq!(guarded.log(), "out of luck\n");
         drop(guarded);
         until(|| !directory.exists());

@@ -1,7 +1,7 @@
 //! Is that really RabbitMQ, Redis, PostgreSQL, and does it let us in?
 //!
 //! An open port says neither: each is greeted in its own protocol, up to the point where it has
-//! accepted the account of [`Service::url`](super::Service). Owns no connection beyond the question.
+//! accepted the account of [`Service::url`](super::Service). Keeps no connection.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
