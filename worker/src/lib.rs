@@ -1,1 +1,3 @@
+//! The worker's side of sluice: GitHub, git and SQLMesh behind sluice's ports.
 
+pub mod github;

@@ -1,0 +1,195 @@
+//! One HTTP request to GitHub: authenticated, bounded in time and size, told to the observer.
+//!
+//! Owns the connection, the addresses and the time limits. Refuses to know GraphQL, to repeat a
+//! request, or to follow what an answer means beyond its status and rate-limit headers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::ACCEPT;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Limited};
+use octocrab::Octocrab;
+use octocrab::secrecy::{ExposeSecret, SecretString};
+use octocrab::service::middleware::retry::RetryConfig;
+use serde_json::Value;
+use sluice::clock::Clock;
+use sluice::observe::{Event, Observer, What};
+
+use super::limits::{Failure, as_u64};
+use super::{Auth, Settings, SetupError};
+
+/// The most that is read of one answer. All facts of a pull request are some 100 kB; six check
+/// summaries of GitHub's full length are below 2 MiB.
+const ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// What GitHub answered.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+/// A connection pool to one GitHub, as one account.
+pub(super) struct Client {
+    crab: Octocrab,
+    token: SecretString,
+    rest: String,
+    graphql: String,
+    per_request: Duration,
+    observer: Arc<dyn Observer>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl Client {
+    /// Connects lazily. Must be called within a tokio runtime, on which octocrab's queue runs.
+    pub(super) fn new(settings: &Settings) -> Result<Self, SetupError> {
+        let api: Uri = settings
+            .api_url
+            .parse()
+            .map_err(|source| SetupError::Address { url: settings.api_url.clone(), source })?;
+        let Auth::Token(token) = &settings.auth;
+        // Only the host is given to octocrab: it would put a path in front of every other path,
+        // and GitHub Enterprise's GraphQL is not below its REST path.
+        let mut host = api.clone().into_parts();
+        host.path_and_query = Some(http::uri::PathAndQuery::from_static("/"));
+        let host = Uri::from_parts(host).map_err(|_| SetupError::NoHost(api.to_string()))?;
+        if host.authority().is_none() {
+            return Err(SetupError::NoHost(api.to_string()));
+        }
+        HeaderValue::from_str(token.expose_secret()).map_err(|_| SetupError::Token)?;
+        let patience = &settings.patience;
+        let crab = Octocrab::builder()
+            .base_uri(host)
+            .map_err(|source| SetupError::Client(Box::new(source)))?
+            .personal_token(token.clone())
+            .add_retry_config(RetryConfig::None)
+            .set_connect_timeout(Some(patience.connect))
+            .set_read_timeout(Some(patience.read))
+            .set_write_timeout(Some(patience.read))
+            .add_header(ACCEPT, "application/vnd.github+json".to_owned())
+            .build()
+            .map_err(|source| SetupError::Client(Box::new(source)))?;
+        let (rest, graphql) = paths(api.path());
+        Ok(Self {
+            crab,
+            token: token.clone(),
+            rest,
+            graphql,
+            per_request: patience.request,
+            observer: settings.observer.clone(),
+            clock: settings.clock.clone(),
+        })
+    }
+
+    /// The token that git may use, too.
+    pub(super) fn token(&self) -> &SecretString {
+        &self.token
+    }
+
+    /// Reads `path` of the REST API; the path is encoded by the caller.
+    pub(super) async fn get(&self, verb: &'static str, path: &str) -> Result<Answer, Failure> {
+        self.send(verb, Method::GET, format!("{}{path}", self.rest), None).await
+    }
+
+    /// Posts a GraphQL request.
+    pub(super) async fn post(&self, verb: &'static str, body: &Value) -> Result<Answer, Failure> {
+        self.send(verb, Method::POST, self.graphql.clone(), Some(body)).await
+    }
+
+    async fn send(
+        &self,
+        verb: &'static str,
+        method: Method,
+        path: String,
+        body: Option<&Value>,
+    ) -> Result<Answer, Failure> {
+        let begun = self.clock.instant();
+        let exchange = self.exchange(method, path, body);
+        let answer = match tokio::time::timeout(self.per_request, exchange).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let within = humantime::format_duration(self.per_request);
+                Err(Failure::ambiguous(format!("no answer within {within}")))
+            }
+        };
+        let told = answer.as_ref().ok();
+        self.observer.observe(&Event {
+            at: self.clock.now(),
+            job: None,
+            what: What::GitHubRequest {
+                verb,
+                status: told.map_or(0, |a| a.status.as_u16()),
+                took: self.clock.instant().duration_since(begun),
+                remaining: told.and_then(|a| as_u64(&a.headers, "x-ratelimit-remaining")),
+            },
+        });
+        answer
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: String,
+        body: Option<&Value>,
+    ) -> Result<Answer, Failure> {
+        let builder = Request::builder().method(method).uri(path);
+        let request = self
+            .crab
+            .build_request(builder, body)
+            .map_err(|source| Failure::invalid(format!("a request that cannot be: {source}")))?;
+        let broken = |source: Box<dyn std::error::Error + Send + Sync>| Failure::Ambiguous {
+            what: "the connection failed".to_owned(),
+            source: Some(source),
+        };
+        let answer = self.crab.execute(request).await.map_err(|e| broken(Box::new(e)))?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, ANSWER_BYTES).collect().await.map_err(broken)?;
+        let body = body.to_bytes().to_vec();
+        Ok(Answer { status: head.status, headers: head.headers, body })
+    }
+}
+
+/// The paths of REST and GraphQL for an API address with this path: GitHub Enterprise serves
+/// `/api/v3` and `/api/graphql`, github.com `/` and `/graphql`.
+fn paths(api: &str) -> (String, String) {
+    let rest = api.trim_end_matches('/');
+    let graphql = match rest.strip_suffix("/api/v3") {
+        Some(front) => format!("{front}/api/graphql"),
+        None => format!("{rest}/graphql"),
+    };
+    (rest.to_owned(), graphql)
+}
+
+/// Text as one segment of a path or one value of a query.
+pub(super) fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn graphql_is_found_beside_rest() {
+        let of = |api| paths(api).1;
+        assert_eq!(of("/"), "/graphql");
+        assert_eq!(of("/api/v3"), "/api/graphql");
+        assert_eq!(of("/api/v3/"), "/api/graphql");
+        assert_eq!(of("/behind/proxy"), "/behind/proxy/graphql");
+        assert_eq!(paths("/api/v3/").0, "/api/v3");
+    }
+
+    #[test]
+    fn text_cannot_leave_its_segment() {
+        assert_eq!(encoded("a/../b?c&d=e[bot]"), "a%2F..%2Fb%3Fc%26d%3De%5Bbot%5D");
+    }
+}

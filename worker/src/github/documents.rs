@@ -1,0 +1,19 @@
+//! The GraphQL documents, each whole and constant: what varies is a variable, never text.
+//!
+//! They are plain `.graphql` files so that tools can check them against GitHub's published schema.
+
+macro_rules! document {
+    ($($name:literal),+) => { concat!($(include_str!(concat!("documents/", $name, ".graphql"))),+) };
+}
+
+/// Everything a decision about a pull request is made of.
+pub(super) const FACTS: &str =
+    document!("facts", "head_checks", "contexts", "comments", "standing");
+/// What we wrote to a commit and its pull request.
+pub(super) const WRITTEN: &str = document!("written", "head_checks", "contexts", "comments");
+/// The next hundred checks and statuses of a commit.
+pub(super) const MORE_CONTEXTS: &str = document!("more_contexts", "contexts");
+/// Whether a pull request is merged, and as what.
+pub(super) const STANDING: &str = document!("standing_of", "standing");
+/// Merges, and reads the merged commit back.
+pub(super) const MERGE: &str = document!("merge", "standing");

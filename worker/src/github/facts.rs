@@ -1,0 +1,305 @@
+//! Reading all facts about a pull request.
+//!
+//! Owns the request and how an answer becomes facts. Refuses to decide, and to make facts out of
+//! half an answer: only what GitHub plainly says is not there may be missing.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use sluice::clock::unix_ms;
+use sluice::github::{
+    Ask, CommandFacts, Comment, Facts, GitHubError, MergedCommit, PrState, Review,
+};
+use sluice::names::{Login, NodeId, PolicySha, PrNumber, Sha};
+
+use super::checks::Required;
+use super::documents;
+use super::graphql::Problem;
+use super::limits::Failure;
+use super::patience::Tries;
+use super::shape::{self, BaseCommit, Comments, Contexts, HeadCommit, Standing, Viewed, Written};
+use super::{HttpGitHub, rest};
+
+/// Aliases of files that need not exist.
+const FILES: [&str; 4] = ["folder", "yaml", "yml", "python"];
+/// Pages of a hundred checks and statuses that are read after the first.
+const MORE_PAGES: usize = 9;
+
+impl HttpGitHub {
+    /// All facts, with retries.
+    pub(super) async fn read_facts(&self, ask: &Ask) -> Result<Facts, GitHubError> {
+        let mut tries = Tries::new(self.client.clock.as_ref(), self.patience);
+        loop {
+            match self.try_facts(ask).await {
+                Ok(facts) => return Ok(facts),
+                Err(failure) => tries.after(failure).await?,
+            }
+        }
+    }
+
+    async fn try_facts(&self, ask: &Ask) -> Result<Facts, Failure> {
+        let (viewed, missing) = self
+            .read::<Viewed<shape::Repository>>("facts", documents::FACTS, &variables(self, ask))
+            .await?;
+        let viewer = viewed.viewer.login;
+        let repository = viewed.repository.ok_or_else(|| unknown(ask))?;
+        let mut pr = repository.pull_request.ok_or_else(|| unknown(ask))?;
+        let head = pr.standing.head_ref_oid.clone();
+        let listed = std::mem::take(&mut pr.commits).into_vec();
+        // The list of commits lags behind a push, and is cut for very long pull requests.
+        let listed = listed.into_iter().map(|c| c.commit).find(|commit| commit.oid == head);
+        let mut commit = match listed {
+            Some(commit) => Some(commit),
+            None => self.written(ask, &head).await?.checks,
+        };
+        let mut required = Required::default();
+        if let Some(commit) = &mut commit {
+            self.required(ask, commit, &mut required).await?;
+        }
+        if missing.iter().any(is_unread_rule) {
+            required.unread("the base branch's rules, which this account may not read");
+        }
+        let command = self.command(ask, &pr, viewed.command).await?;
+        let checks = commit.map(|commit| self.app.runs(commit, &viewer)).unwrap_or_default();
+        let target = pr.base_ref.as_ref().and_then(|base| base.target.as_ref());
+        Ok(Facts {
+            policy: policy(target, &ask.path)?,
+            base: target.map_or_else(|| pr.base_ref_oid.clone(), |target| target.oid.clone()),
+            required_pending: required.pending(pr.base_ref.as_ref()),
+            state: state(&pr.standing, &ask.path)?,
+            comment: sticky(pr.comments, &ask.marker),
+            reviews: pr.reviews.map(reviews).unwrap_or_default(),
+            id: pr.id,
+            repository_id: repository.id,
+            number: PrNumber(pr.number),
+            title: pr.title,
+            draft: pr.is_draft,
+            fork: pr.is_cross_repository,
+            author: pr.author.map(|author| author.login),
+            head,
+            head_branch: pr.head_ref_name,
+            base_branch: pr.base_ref_name,
+            merge_state: pr.merge_state_status,
+            review_decision: pr.review_decision,
+            checks,
+            command,
+        })
+    }
+
+    /// Posts a query once and takes its data only whole, save for what may be missing; that is
+    /// returned beside it.
+    pub(super) async fn read<T: DeserializeOwned>(
+        &self,
+        verb: &'static str,
+        document: &str,
+        variables: &Value,
+    ) -> Result<(T, Vec<Problem>), Failure> {
+        let reply = self.client.graphql(verb, document, variables).await?;
+        if let Some(problem) = reply.problems.iter().find(|problem| !may_be_missing(problem)) {
+            return Err(problem.failure());
+        }
+        let data = serde_json::from_value(reply.data).map_err(|source| Failure::Ambiguous {
+            what: "an answer of another shape than asked for".to_owned(),
+            source: Some(Box::new(source)),
+        })?;
+        Ok((data, reply.problems))
+    }
+
+    /// What we wrote to a commit and its pull request, by the commit's id.
+    pub(super) async fn written(&self, ask: &Ask, head: &Sha) -> Result<Found, Failure> {
+        let variables = json!({
+            "owner": ask.repository.owner(),
+            "name": ask.repository.name(),
+            "number": ask.pr.0,
+            "head": head.as_str(),
+            "suites": self.app.suites(),
+        });
+        let (viewed, _) =
+            self.read::<Viewed<Written>>("facts", documents::WRITTEN, &variables).await?;
+        let repository = viewed.repository.ok_or_else(|| unknown(ask))?;
+        Ok(Found {
+            viewer: viewed.viewer.login,
+            checks: repository.object,
+            comment: repository.pull_request.and_then(|pr| sticky(pr, &ask.marker)),
+        })
+    }
+
+    async fn required(
+        &self,
+        ask: &Ask,
+        commit: &mut HeadCommit,
+        required: &mut Required,
+    ) -> Result<(), Failure> {
+        let mut page = commit.status_check_rollup.take().map(|rollup| rollup.contexts);
+        for _ in 0..=MORE_PAGES {
+            let Some(contexts) = page else { return Ok(()) };
+            contexts.list.iter().for_each(|context| required.saw(context));
+            if !contexts.page_info.has_next_page {
+                return Ok(());
+            }
+            page = self.next_page(ask, &commit.oid, contexts).await?;
+        }
+        required.unread("more checks than sluice reads");
+        Ok(())
+    }
+
+    async fn next_page(
+        &self,
+        ask: &Ask,
+        head: &Sha,
+        read: Contexts,
+    ) -> Result<Option<Contexts>, Failure> {
+        let variables = json!({
+            "owner": ask.repository.owner(),
+            "name": ask.repository.name(),
+            "number": ask.pr.0,
+            "head": head.as_str(),
+            "after": read.page_info.end_cursor.unwrap_or_default(),
+        });
+        let (data, _) = self.read::<Value>("facts", documents::MORE_CONTEXTS, &variables).await?;
+        let contexts = data.pointer("/repository/object/statusCheckRollup/contexts");
+        Contexts::deserialize(contexts.unwrap_or(&Value::Null)).map(Some).map_err(|source| {
+            let what = "a page of checks of another shape than asked for".to_owned();
+            Failure::Ambiguous { what, source: Some(Box::new(source)) }
+        })
+    }
+
+    async fn command(
+        &self,
+        ask: &Ask,
+        pr: &shape::PullRequest,
+        node: Value,
+    ) -> Result<Option<CommandFacts>, Failure> {
+        if ask.command.is_none() || node.get("id").is_none() {
+            return Ok(None);
+        }
+        let odd = |source: Box<dyn std::error::Error + Send + Sync>| Failure::Ambiguous {
+            what: "a comment of another shape than asked for".to_owned(),
+            source: Some(source),
+        };
+        let command: shape::Command =
+            serde_json::from_value(node).map_err(|source| odd(Box::new(source)))?;
+        if command.pull_request.is_none_or(|of| of.id != pr.id) {
+            return Ok(None);
+        }
+        let created = humantime::parse_rfc3339(&command.created_at)
+            .map_err(|source| odd(Box::new(source)))?;
+        let head = &pr.standing.head_ref_oid;
+        // A fork's pushes are in the fork's record, which may be private.
+        let head_pushed_ms = match pr.is_cross_repository {
+            true => None,
+            false => rest::pushed_ms(self, &ask.repository, &pr.head_ref_name, head).await?,
+        };
+        Ok(Some(CommandFacts {
+            id: command.id,
+            author: command.author.map(|author| author.login),
+            body: command.body,
+            edited: command.last_edited_at.is_some(),
+            created_ms: unix_ms(created),
+            head_pushed_ms,
+        }))
+    }
+}
+
+/// What was found of ours on GitHub.
+pub(super) struct Found {
+    pub(super) viewer: Login,
+    pub(super) checks: Option<HeadCommit>,
+    pub(super) comment: Option<Comment>,
+}
+
+fn variables(github: &HttpGitHub, ask: &Ask) -> Value {
+    let folder = folder(&ask.path);
+    let file = |name: &str| match folder {
+        "" => name.to_owned(),
+        folder => format!("{folder}/{name}"),
+    };
+    json!({
+        "owner": ask.repository.owner(),
+        "name": ask.repository.name(),
+        "number": ask.pr.0,
+        "folder": folder,
+        "inFolder": !folder.is_empty(),
+        "yaml": file("config.yaml"),
+        "yml": file("config.yml"),
+        "python": file("config.py"),
+        "suites": github.app.suites(),
+        "command": ask.command.as_ref().map_or("", NodeId::as_str),
+        "withCommand": ask.command.is_some(),
+    })
+}
+
+/// The project's folder as git names it; empty for the repository itself.
+pub(super) fn folder(path: &str) -> &str {
+    let path = path.trim_start_matches("./").trim_matches('/');
+    if path == "." { "" } else { path }
+}
+
+fn unknown(ask: &Ask) -> Failure {
+    let what = format!("pull request {} of {}", ask.pr, ask.repository);
+    Failure::Final(GitHubError::NotFound(what))
+}
+
+fn may_be_missing(problem: &Problem) -> bool {
+    let last = problem.path().next_back().unwrap_or_default();
+    (problem.is("NOT_FOUND") && (last == "command" || FILES.contains(&last)))
+        || is_unread_rule(problem)
+}
+
+fn is_unread_rule(problem: &Problem) -> bool {
+    let mut path = problem.path();
+    problem.is("FORBIDDEN") && path.any(|name| matches!(name, "refUpdateRule" | "rules"))
+}
+
+/// Ours is what GitHub says we wrote: anybody may quote the marker.
+fn sticky(comments: Comments, marker: &str) -> Option<Comment> {
+    let all = comments.oldest.into_vec().into_iter().chain(comments.newest.into_vec());
+    let mut ours = all.filter(|c| c.viewer_did_author && c.body.contains(marker));
+    ours.next().map(|comment| Comment { id: comment.id, body: comment.body })
+}
+
+fn reviews(reviews: shape::Nodes<shape::Review>) -> Vec<Review> {
+    let review = |review: shape::Review| Review {
+        author: review.author.map(|author| author.login),
+        state: review.state,
+        commit: review.commit.map(|commit| commit.oid),
+    };
+    reviews.into_vec().into_iter().map(review).collect()
+}
+
+pub(super) fn state(standing: &Standing, path: &str) -> Result<PrState, Failure> {
+    match (standing.state.as_str(), &standing.merge_commit) {
+        ("OPEN", _) => Ok(PrState::Open),
+        ("CLOSED", _) => Ok(PrState::Closed),
+        ("MERGED", Some(commit)) => Ok(PrState::Merged(MergedCommit {
+            sha: commit.oid.clone(),
+            tree: commit.tree.oid.clone(),
+            project_tree: match folder(path) {
+                "" => Some(commit.tree.oid.clone()),
+                _ => commit.folder.as_ref().map(|tree| tree.oid.clone()),
+            },
+        })),
+        ("MERGED", None) => Err(Failure::ambiguous("merged, and the commit is not there yet")),
+        (other, _) => Err(Failure::invalid(format!("a pull request that is {other}"))),
+    }
+}
+
+/// A digest of the configuration files. Python may import its neighbours, so that with a
+/// `config.py` the whole folder counts. Without a base branch there is no configuration.
+fn policy(base: Option<&BaseCommit>, path: &str) -> Result<PolicySha, Failure> {
+    let mut digest = Sha256::new();
+    if let Some(base) = base {
+        let tree = if folder(path).is_empty() { &base.tree } else { &base.folder };
+        let whole = base.python.is_some().then_some(("tree", tree));
+        let files = [("config.yaml", &base.yaml), ("config.yml", &base.yml)];
+        let files = if whole.is_some() { &files[..0] } else { &files[..] };
+        for (name, object) in whole.iter().chain(files) {
+            if let Some(object) = object {
+                digest.update(format!("{name} {}\n", object.oid));
+            }
+        }
+    }
+    PolicySha::new(hex::encode(digest.finalize()))
+        .map_err(|source| Failure::invalid(source.to_string()))
+}

@@ -1,0 +1,128 @@
+//! GitHub over HTTP: the `GitHub` port by octocrab, GraphQL where it saves requests.
+//!
+//! Owns requests, their limits and their repetition. Refuses to decide anything about a pull
+//! request, and refuses octocrab's own retries: they repeat writes blindly.
+
+mod checks;
+mod client;
+mod cut;
+mod documents;
+mod facts;
+mod graphql;
+mod limits;
+mod merge;
+mod patience;
+mod report;
+mod rest;
+mod shape;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+pub use octocrab::secrecy::SecretString;
+use sluice::clock::Clock;
+use sluice::github::{
+    Ask, Facts, GitHub, GitHubError, Merge, MergeOutcome, Report, Reported, Role,
+};
+use sluice::names::{Login, Repository};
+use sluice::observe::Observer;
+
+use self::checks::OurApp;
+use self::client::Client;
+pub use self::patience::Patience;
+
+/// As whom GitHub is asked.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Auth {
+    /// A token that somebody else renews: an Actions job's, or a person's. It lives as long as
+    /// this client.
+    Token(SecretString),
+}
+
+/// Which GitHub, as whom, and how patiently.
+#[derive(Clone)]
+pub struct Settings {
+    /// `https://api.github.com`, or `https://host/api/v3` of a GitHub Enterprise server.
+    pub api_url: String,
+    /// As whom.
+    pub auth: Auth,
+    /// The id of the GitHub App whose check runs are ours. Without it, ours are those of the App
+    /// whose bot the token is; say it where many Apps write checks: it makes the answers smaller.
+    pub app: Option<u64>,
+    /// How long GitHub is waited for.
+    pub patience: Patience,
+    /// Who is told of every request.
+    pub observer: Arc<dyn Observer>,
+    /// What o'clock it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The address does not parse.
+    #[error("{url:?} is no address of a GitHub API")]
+    Address {
+        /// The address.
+        url: String,
+        /// What is wrong with it.
+        #[source]
+        source: http::uri::InvalidUri,
+    },
+    /// The address lacks `https://` or a host.
+    #[error("{0:?} is no address of a GitHub API: it has to begin with https:// and a host")]
+    NoHost(String),
+    /// The token has characters that no header may have; which is not said.
+    #[error("the GitHub token is not one: it has line ends or characters beyond ASCII")]
+    Token,
+    /// TLS could not be set up.
+    #[error("the HTTP client could not be built")]
+    Client(#[source] Box<octocrab::Error>),
+}
+
+/// GitHub over HTTP. Share it: every clone of the inner client would keep connections and tokens
+/// of its own, hence it has no `Clone`.
+pub struct HttpGitHub {
+    client: Client,
+    patience: Patience,
+    app: OurApp,
+}
+
+impl HttpGitHub {
+    /// A client; it connects with the first request. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// Address or token are unusable, or TLS is.
+    pub fn new(settings: &Settings) -> Result<Self, SetupError> {
+        Ok(Self {
+            client: Client::new(settings)?,
+            patience: settings.patience,
+            app: OurApp::new(settings.app),
+        })
+    }
+
+    /// The token as of now, for git's credential prompt. Never to be put into a URL or argv.
+    pub fn token(&self) -> SecretString {
+        self.client.token().clone()
+    }
+}
+
+#[async_trait]
+impl GitHub for HttpGitHub {
+    async fn facts(&self, ask: &Ask) -> Result<Facts, GitHubError> {
+        self.read_facts(ask).await
+    }
+
+    async fn report(&self, report: &Report) -> Result<Reported, GitHubError> {
+        self.write_report(report).await
+    }
+
+    async fn merge(&self, merge: &Merge) -> Result<MergeOutcome, GitHubError> {
+        self.merge_pinned(merge).await
+    }
+
+    async fn role(&self, repository: &Repository, login: &Login) -> Result<Role, GitHubError> {
+        rest::role(self, repository, login).await
+    }
+}
