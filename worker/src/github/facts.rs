@@ -6,19 +6,17 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use sluice::clock::unix_ms;
-use sluice::github::{
-    Ask, CommandFacts, Comment, Facts, GitHubError, MergedCommit, PrState, Review,
-};
-use sluice::names::{Login, NodeId, PolicySha, PrNumber, Sha};
+use sluice::github::{Ask, CommandFacts, Comment, Facts, GitHubError};
+use sluice::names::{Login, NodeId, PrNumber, Sha};
 
 use super::checks::Required;
 use super::documents;
 use super::graphql::Problem;
 use super::limits::Failure;
+use super::meaning::{folder, policy, project_tree, reviews, state, sticky};
 use super::patience::Tries;
-use super::shape::{self, BaseCommit, Comments, Contexts, HeadCommit, Standing, Viewed, Written};
+use super::shape::{self, Contexts, HeadCommit, Viewed, Written};
 use super::{HttpGitHub, rest};
 
 /// Aliases of files that need not exist.
@@ -63,8 +61,11 @@ impl HttpGitHub {
         let command = self.command(ask, &pr, viewed.command).await?;
         let checks = commit.map(|commit| self.app.runs(commit, &viewer)).unwrap_or_default();
         let target = pr.base_ref.as_ref().and_then(|base| base.target.as_ref());
+        let base_project_tree = target
+            .and_then(|base| project_tree(&ask.path, base.tree.as_ref()?, base.folder.as_ref()));
         Ok(Facts {
-            policy: policy(target, &ask.path)?,
+            policy: policy(target, base_project_tree.as_ref())?,
+            base_project_tree,
             base: target.map_or_else(|| pr.base_ref_oid.clone(), |target| target.oid.clone()),
             required_pending: required.pending(pr.base_ref.as_ref()),
             state: state(&pr.standing, &ask.path)?,
@@ -230,12 +231,6 @@ fn variables(github: &HttpGitHub, ask: &Ask) -> Value {
     })
 }
 
-/// The project's folder as git names it; empty for the repository itself.
-pub(super) fn folder(path: &str) -> &str {
-    let path = path.trim_start_matches("./").trim_matches('/');
-    if path == "." { "" } else { path }
-}
-
 fn unknown(ask: &Ask) -> Failure {
     let what = format!("pull request {} of {}", ask.pr, ask.repository);
     Failure::Final(GitHubError::NotFound(what))
@@ -250,56 +245,4 @@ fn may_be_missing(problem: &Problem) -> bool {
 fn is_unread_rule(problem: &Problem) -> bool {
     let mut path = problem.path();
     problem.is("FORBIDDEN") && path.any(|name| matches!(name, "refUpdateRule" | "rules"))
-}
-
-/// Ours is what GitHub says we wrote: anybody may quote the marker.
-fn sticky(comments: Comments, marker: &str) -> Option<Comment> {
-    let all = comments.oldest.into_vec().into_iter().chain(comments.newest.into_vec());
-    let mut ours = all.filter(|c| c.viewer_did_author && c.body.contains(marker));
-    ours.next().map(|comment| Comment { id: comment.id, body: comment.body })
-}
-
-fn reviews(reviews: shape::Nodes<shape::Review>) -> Vec<Review> {
-    let review = |review: shape::Review| Review {
-        author: review.author.map(|author| author.login),
-        state: review.state,
-        commit: review.commit.map(|commit| commit.oid),
-    };
-    reviews.into_vec().into_iter().map(review).collect()
-}
-
-pub(super) fn state(standing: &Standing, path: &str) -> Result<PrState, Failure> {
-    match (standing.state.as_str(), &standing.merge_commit) {
-        ("OPEN", _) => Ok(PrState::Open),
-        ("CLOSED", _) => Ok(PrState::Closed),
-        ("MERGED", Some(commit)) => Ok(PrState::Merged(MergedCommit {
-            sha: commit.oid.clone(),
-            tree: commit.tree.oid.clone(),
-            project_tree: match folder(path) {
-                "" => Some(commit.tree.oid.clone()),
-                _ => commit.folder.as_ref().map(|tree| tree.oid.clone()),
-            },
-        })),
-        ("MERGED", None) => Err(Failure::ambiguous("merged, and the commit is not there yet")),
-        (other, _) => Err(Failure::invalid(format!("a pull request that is {other}"))),
-    }
-}
-
-/// A digest of the configuration files. Python may import its neighbours, so that with a
-/// `config.py` the whole folder counts. Without a base branch there is no configuration.
-fn policy(base: Option<&BaseCommit>, path: &str) -> Result<PolicySha, Failure> {
-    let mut digest = Sha256::new();
-    if let Some(base) = base {
-        let tree = if folder(path).is_empty() { &base.tree } else { &base.folder };
-        let whole = base.python.is_some().then_some(("tree", tree));
-        let files = [("config.yaml", &base.yaml), ("config.yml", &base.yml)];
-        let files = if whole.is_some() { &files[..0] } else { &files[..] };
-        for (name, object) in whole.iter().chain(files) {
-            if let Some(object) = object {
-                digest.update(format!("{name} {}\n", object.oid));
-            }
-        }
-    }
-    PolicySha::new(hex::encode(digest.finalize()))
-        .map_err(|source| Failure::invalid(source.to_string()))
 }

@@ -8,9 +8,9 @@ use sluice::github::{GitHubError, Merge, MergeMethod, MergeOutcome, PrState};
 
 use super::HttpGitHub;
 use super::documents;
-use super::facts::{folder, state};
 use super::graphql::{Problem, Reply};
 use super::limits::{Failure, words};
+use super::meaning::{folder, state};
 use super::patience::Tries;
 use super::shape::Standing;
 

@@ -10,6 +10,7 @@ mod documents;
 mod facts;
 mod graphql;
 mod limits;
+mod meaning;
 mod merge;
 mod patience;
 mod report;
