@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::names::{JobId, NodeId, PrNumber, ProjectName, Sha};
+use crate::observe::JobRef;
 
 /// The version this build writes, and the only one it reads.
 pub const VERSION: u32 = 1;
@@ -178,6 +179,19 @@ impl Job {
         }
     }
 
+    /// Its id. A deploy and a full gate check are about one head, however often they are asked for;
+    /// everything else is about one event.
+    fn id(&self, cause: &str) -> JobId {
+        let (kind, project, pr) = (self.kind().label(), self.project(), self.pr());
+        match self {
+            Self::Deploy(Deploy { head, .. }) => JobId::of_deploy(project, pr, head),
+            Self::GateCheck(GateCheck { scope: Scope::Full, head: Some(head), .. }) => {
+                JobId::of_parts(&[kind, project.as_str(), &pr.to_string(), head.as_str()])
+            }
+            _ => JobId::of_parts(&[kind, project.as_str(), &pr.to_string(), cause]),
+        }
+    }
+
     /// The project it concerns.
     pub fn project(&self) -> &ProjectName {
         match self {
@@ -200,6 +214,23 @@ impl Job {
 }
 
 impl Envelope {
+    /// A job on its way. `cause` is what it comes from: a webhook's delivery id, a command line.
+    pub fn new(job: Job, cause: &str, now_ms: u64) -> Self {
+        let cause: String = cause.chars().filter(char::is_ascii_graphic).take(100).collect();
+        Self { v: VERSION, id: job.id(&cause), enqueued_ms: now_ms, cause, job }
+    }
+
+    /// A job that follows from this one.
+    pub fn following(&self, job: Job, now_ms: u64) -> Self {
+        Self::new(job, &self.cause, now_ms)
+    }
+
+    /// What listeners are told of it.
+    pub fn job_ref(&self) -> JobRef {
+        let (project, pr) = (self.job.project().clone(), self.job.pr());
+        JobRef { id: self.id.clone(), kind: self.job.kind(), project, pr }
+    }
+
     /// The message as bytes for the wire.
     pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
         serde_json::to_vec(self)

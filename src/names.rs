@@ -142,6 +142,19 @@ name!(
     |s| !s.is_empty() && s.len() <= 200 && s.bytes().all(|b| b.is_ascii_graphic())
 );
 
+impl JobId {
+    /// The id of the one deploy of a head.
+    pub fn of_deploy(project: &ProjectName, pr: PrNumber, head: &Sha) -> Self {
+        Self::of_parts(&["deploy", project.as_str(), &pr.to_string(), head.as_str()])
+    }
+
+    /// An id made of parts, each of them printable already: the longest real one has some 190
+    /// characters.
+    pub(crate) fn of_parts(parts: &[&str]) -> Self {
+        Self(parts.join(":").chars().take(200).collect())
+    }
+}
+
 name!(
     /// GitHub's opaque id of a node (check run, comment, pull request …).
     NodeId, "node id", "1 to 200 printable ASCII characters without spaces",
