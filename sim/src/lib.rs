@@ -1,1 +1,22 @@
+//! A GitHub for tests and for the demo: a world of real bare git repositories, pull requests,
+//! reviews, checks and rules; an HTTP surface (REST, GraphQL, git) that demands authentication;
+//! signed webhooks; actors to tell stories with; faults to spoil them. Knows nothing of sluice.
 
+mod actors;
+pub mod faults;
+mod git;
+mod graphql;
+mod http;
+mod shape;
+mod shared;
+mod snapshot;
+mod standin;
+mod webhook;
+pub mod world;
+
+pub use actors::{Actor, PrSpec};
+pub use git::{ChangeType, ChangedFile, GitError, Oid};
+pub use snapshot::{CheckSnapshot, CommentSnapshot, PrSnapshot};
+pub use standin::{RepositoryDraft, SimError, Standin, StandinConfig};
+pub use webhook::{Receiver, signature};
+pub use world::{Pr, RepositoryName, World, WorldError};

@@ -1,0 +1,139 @@
+//! Repositories and their branch protection.
+
+use async_graphql::{ComplexObject, Context, ID, SimpleObject};
+
+use super::commit::{GitObject, Ref};
+use super::connection::{Connection, Window};
+use super::pull::PullRequest;
+use super::scalar::{GitObjectID, Uri};
+use super::words::PullRequestState;
+use super::{typed, with_world};
+use crate::world::{self, Kind, NodeId, Pr, RepositoryName, World};
+
+/// `Repository`.
+#[derive(SimpleObject)]
+#[graphql(complex)]
+pub(crate) struct Repository {
+    pub(crate) id: ID,
+    database_id: u64,
+    name: String,
+    name_with_owner: String,
+    is_fork: bool,
+    is_private: bool,
+    url: Uri,
+    default_branch_ref: Option<Ref>,
+    #[graphql(skip)]
+    home: RepositoryName,
+}
+
+impl Repository {
+    pub(crate) fn of(world: &World, home: &world::Repository) -> Self {
+        Self {
+            id: NodeId::new(Kind::Repository, home.id).to_string().into(),
+            database_id: home.id,
+            name: home.name.name().to_owned(),
+            name_with_owner: home.name.to_string(),
+            is_fork: false,
+            is_private: false,
+            url: Uri(format!("{}/{}", world.url(), home.name)),
+            default_branch_ref: Ref::branch(home, &home.default_branch),
+            home: home.name.clone(),
+        }
+    }
+}
+
+/// `BranchProtectionRule`.
+#[derive(SimpleObject)]
+pub(crate) struct BranchProtectionRule {
+    pattern: String,
+    requires_approving_reviews: bool,
+    required_approving_review_count: Option<usize>,
+    requires_status_checks: bool,
+    required_status_check_contexts: Vec<String>,
+    requires_strict_status_checks: bool,
+    dismisses_stale_reviews: bool,
+    is_admin_enforced: bool,
+}
+
+impl BranchProtectionRule {
+    pub(crate) fn of(pattern: &str, rule: &world::Protection) -> Self {
+        Self {
+            pattern: pattern.to_owned(),
+            requires_approving_reviews: rule.required_approvals > 0,
+            required_approving_review_count: Some(rule.required_approvals),
+            requires_status_checks: !rule.required_checks.is_empty(),
+            required_status_check_contexts: rule.required_checks.clone(),
+            requires_strict_status_checks: rule.strict,
+            dismisses_stale_reviews: rule.dismiss_stale,
+            is_admin_enforced: rule.enforce_admins,
+        }
+    }
+}
+
+#[ComplexObject]
+impl Repository {
+    async fn pull_request(
+        &self,
+        context: &Context<'_>,
+        number: u64,
+    ) -> async_graphql::Result<Option<PullRequest>> {
+        let pr = Pr::new(self.home.clone(), number);
+        let found = with_world(context, |world| Ok(PullRequest::of(world, &pr).ok()))?;
+        let message = || format!("Could not resolve to a PullRequest with the number of {number}.");
+        found.map(Some).ok_or_else(|| typed("NOT_FOUND", message()))
+    }
+
+    async fn pull_requests(
+        &self,
+        context: &Context<'_>,
+        states: Option<Vec<PullRequestState>>,
+        first: Option<i32>,
+        last: Option<i32>,
+        after: Option<String>,
+    ) -> async_graphql::Result<Connection<PullRequest>> {
+        let pulls = with_world(context, |world| {
+            let home = world.repository(&self.home)?;
+            let wanted = home.pulls.values().filter(|pull| {
+                states.as_ref().is_none_or(|states| states.contains(&pull.state.into()))
+            });
+            wanted
+                .map(|pull| PullRequest::of(world, &Pr::new(self.home.clone(), pull.number)))
+                .collect()
+        })?;
+        Window { first, last, after }.cut("pullRequests", pulls)
+    }
+
+    async fn object(
+        &self,
+        context: &Context<'_>,
+        oid: Option<GitObjectID>,
+        expression: Option<String>,
+    ) -> async_graphql::Result<Option<GitObject>> {
+        let Some(named) = oid.map(|oid| oid.0).or(expression) else { return Ok(None) };
+        with_world(context, |world| GitObject::find(world.repository(&self.home)?, &named))
+    }
+
+    #[graphql(name = "ref")]
+    async fn reference(
+        &self,
+        context: &Context<'_>,
+        qualified_name: String,
+    ) -> async_graphql::Result<Option<Ref>> {
+        let branch = qualified_name.strip_prefix("refs/heads/").unwrap_or(&qualified_name);
+        with_world(context, |world| Ok(Ref::branch(world.repository(&self.home)?, branch)))
+    }
+
+    async fn branch_protection_rules(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        last: Option<i32>,
+        after: Option<String>,
+    ) -> async_graphql::Result<Connection<BranchProtectionRule>> {
+        let rules = with_world(context, |world| {
+            let rules = world.repository(&self.home)?.protection.iter();
+            Ok(rules.map(|(branch, rule)| BranchProtectionRule::of(branch, rule)).collect())
+        })?;
+        Window { first, last, after }.cut("branchProtectionRules", rules)
+    }
+}

@@ -1,0 +1,196 @@
+//! The door: every request is rewritten to its plain path, authenticated, counted against the
+//! budget, made to fail when a fault says so, and logged.
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::call::LARGEST_BODY;
+use super::reply::failure;
+use crate::faults::{Answer, FaultySubject};
+use crate::graphql;
+use crate::shared::Shared;
+use crate::world::{Identity, RequestKind, RequestRecord, World};
+
+/// Lets a request in, or not.
+pub(super) async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let (request, visit) = match Visit::read(&shared, request).await {
+        Ok(read) => read,
+        Err(response) => return response,
+    };
+    let mut response = match visit.identity.clone() {
+        None => unauthenticated(visit.kind),
+        Some(identity) => visit.pass(&shared, identity, request, next).await,
+    };
+    visit.log(&shared, response.status());
+    if visit.kind != RequestKind::Git {
+        shared.change(|world| stamp(world, response.headers_mut()));
+    }
+    response
+}
+
+/// What is known of a request before it is let in.
+struct Visit {
+    kind: RequestKind,
+    method: Method,
+    path: String,
+    operations: Vec<String>,
+    identity: Option<Identity>,
+}
+
+impl Visit {
+    async fn read(shared: &Shared, request: Request) -> Result<(Request, Self), Response> {
+        let (mut parts, body) = request.into_parts();
+        let asked = parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let plain = shared.look(|world| plain_path(world, &asked));
+        parts.uri = plain.parse::<Uri>().map_err(|_| failure(StatusCode::BAD_REQUEST, "path"))?;
+        let kind = kind_of(parts.uri.path());
+        let identity = token(&parts.headers)
+            .and_then(|token| shared.look(|world| world.identify(&token).cloned()));
+        let mut visit = Self {
+            kind,
+            method: parts.method.clone(),
+            path: asked,
+            operations: Vec::new(),
+            identity,
+        };
+        if kind == RequestKind::Git {
+            return Ok((Request::from_parts(parts, body), visit));
+        }
+        let body: Bytes = to_bytes(body, LARGEST_BODY)
+            .await
+            .map_err(|_| failure(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"))?;
+        if kind == RequestKind::GraphQl {
+            visit.operations = graphql::operations(&body);
+        }
+        Ok((Request::from_parts(parts, Body::from(body)), visit))
+    }
+
+    async fn pass(
+        &self,
+        shared: &Shared,
+        identity: Identity,
+        mut request: Request,
+        next: Next,
+    ) -> Response {
+        let subject = FaultySubject {
+            method: self.method.as_str(),
+            path: &self.path,
+            operations: &self.operations,
+            kind: self.kind,
+        };
+        let (fault, in_budget) = shared.change(|world| {
+            let now = world.now();
+            let counted = self.kind != RequestKind::Git && !self.path.ends_with("/rate_limit");
+            (world.faults.take_answer(&subject), !counted || world.rate_limit().take(now))
+        });
+        if !in_budget {
+            return failure(StatusCode::FORBIDDEN, "API rate limit exceeded for installation.");
+        }
+        request.extensions_mut().insert(identity);
+        match fault {
+            None => next.run(request).await,
+            Some(Answer::Slow(delay)) => {
+                tokio::time::sleep(delay).await;
+                next.run(request).await
+            }
+            Some(Answer::StatusAfterEffect(status)) => {
+                next.run(request).await;
+                broken(status)
+            }
+            Some(Answer::Status(status)) => broken(status),
+            Some(Answer::RateLimited { status, retry_after }) => limited(status, retry_after),
+            Some(Answer::GraphQlRateLimited) => graphql::rate_limited(),
+        }
+    }
+
+    fn log(&self, shared: &Shared, status: StatusCode) {
+        shared.change(|world| {
+            let record = RequestRecord {
+                at: world.now(),
+                kind: self.kind,
+                method: self.method.to_string(),
+                path: self.path.clone(),
+                operations: self.operations.clone(),
+                status: status.as_u16(),
+                identity: self.identity.as_ref().map(|identity| world.login(identity)),
+            };
+            world.requests_mut().add(record);
+        });
+    }
+}
+
+/// Undoes GitHub Enterprise's prefixes and the id form of `Link` headers.
+fn plain_path(world: &World, asked: &str) -> String {
+    let path = asked.strip_prefix("/api/v3").unwrap_or(asked);
+    let path =
+        path.strip_prefix("/api").filter(|rest| rest.starts_with("/graphql")).unwrap_or(path);
+    let by_id = path.strip_prefix("/repositories/").and_then(|rest| {
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let id: u64 = rest[..end].parse().ok()?;
+        let home = world.repositories().iter().find(|home| home.id == id)?;
+        Some(format!("/repos/{}{}", home.name, &rest[end..]))
+    });
+    by_id.unwrap_or_else(|| path.to_owned())
+}
+
+fn kind_of(path: &str) -> RequestKind {
+    if path == "/graphql" {
+        RequestKind::GraphQl
+    } else if path.ends_with("/info/refs") || path.ends_with("/git-upload-pack") {
+        RequestKind::Git
+    } else {
+        RequestKind::Rest
+    }
+}
+
+/// The token of an `Authorization` header: `Bearer`, `token`, or the password of `Basic`.
+fn token(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, rest) = value.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token") {
+        return Some(rest.trim().to_owned());
+    }
+    let decoded = STANDARD.decode(rest.trim()).ok()?;
+    let (_, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    Some(password.to_owned())
+}
+
+fn unauthenticated(kind: RequestKind) -> Response {
+    let mut response = failure(StatusCode::UNAUTHORIZED, "Bad credentials");
+    if kind == RequestKind::Git {
+        let challenge = HeaderValue::from_static("Basic realm=\"GitHub\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+fn broken(status: u16) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    failure(status, "Server Error")
+}
+
+fn limited(status: u16, retry_after: Option<std::time::Duration>) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
+    let mut response = failure(status, "You have exceeded a secondary rate limit.");
+    if let Some(delay) = retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, delay.as_secs().into());
+    }
+    response
+}
+
+fn stamp(world: &mut World, headers: &mut HeaderMap) {
+    let limit = *world.rate_limit();
+    for (name, value) in [
+        ("x-ratelimit-limit", limit.limit),
+        ("x-ratelimit-used", limit.used),
+        ("x-ratelimit-remaining", limit.remaining()),
+        ("x-ratelimit-reset", limit.reset_epoch_seconds()),
+    ] {
+        headers.insert(HeaderName::from_static(name), value.into());
+    }
+}

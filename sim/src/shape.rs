@@ -1,0 +1,26 @@
+//! How GitHub writes the things of the world in JSON: one shape per thing, shared by REST answers
+//! and webhook payloads. Reads the world, never changes it.
+
+mod check;
+mod comment;
+mod pull;
+mod repository;
+
+pub(crate) use check::{check_run, check_run_event, check_suite, check_suite_event};
+pub(crate) use comment::{comment, comment_event, reaction};
+pub(crate) use pull::{changed_file, pull, pull_event, review, review_event};
+pub(crate) use repository::{account, activity, app, push, repository};
+
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+/// A time as GitHub writes it: RFC 3339, UTC, whole seconds.
+pub(crate) fn time(at: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(at).to_string()
+}
+
+/// A time that may be null.
+pub(crate) fn optional_time(at: Option<SystemTime>) -> Value {
+    at.map_or(Value::Null, |at| time(at).into())
+}

@@ -1,0 +1,170 @@
+//! Pull requests, their files and their reviews.
+
+use serde_json::{Value, json};
+
+use super::{account, optional_time, repository, time};
+use crate::git::{ChangeType, ChangedFile, Oid};
+use crate::world::{
+    Kind, Mergeable, NodeId, Pr, PullRequest, PullState, Repository, Review, World, WorldError,
+};
+
+/// A pull request, with its merge state as far as it is known now.
+pub(crate) fn pull(
+    world: &World,
+    home: &Repository,
+    pull: &PullRequest,
+) -> Result<Value, WorldError> {
+    let mut shape = summary(world, home, pull);
+    let details = details(world, home, pull)?;
+    if let (Value::Object(shape), Value::Object(details)) = (&mut shape, details) {
+        shape.extend(details);
+    }
+    Ok(shape)
+}
+
+fn summary(world: &World, home: &Repository, pull: &PullRequest) -> Value {
+    let (url, name, number) = (world.url(), &home.name, pull.number);
+    json!({
+        "id": pull.id,
+        "node_id": NodeId::new(Kind::PullRequest, pull.id).to_string(),
+        "number": number,
+        "state": if pull.state == PullState::Open { "open" } else { "closed" },
+        "locked": false,
+        "title": pull.title,
+        "body": pull.body,
+        "user": account(world, &pull.author),
+        "draft": pull.draft,
+        "created_at": time(pull.created_at),
+        "updated_at": time(pull.updated_at),
+        "closed_at": optional_time(pull.closed_at),
+        "merged_at": optional_time(pull.merged.as_ref().map(|merged| merged.at)),
+        "url": format!("{url}/repos/{name}/pulls/{number}"),
+        "html_url": format!("{url}/{name}/pull/{number}"),
+        "issue_url": format!("{url}/repos/{name}/issues/{number}"),
+        "labels": [],
+        "assignees": [],
+        "requested_reviewers": [],
+        "requested_teams": [],
+        "auto_merge": null,
+        "author_association": "CONTRIBUTOR",
+        "head": head(world, home, pull),
+        "base": {
+            "label": format!("{}:{}", name.owner(), pull.base),
+            "ref": pull.base,
+            "sha": pull.base_oid.as_str(),
+            "user": account(world, name.owner()),
+            "repo": repository(world, home),
+        },
+    })
+}
+
+fn details(world: &World, home: &Repository, pull: &PullRequest) -> Result<Value, WorldError> {
+    let pr = Pr::new(home.name.clone(), pull.number);
+    let (mergeable, state) = world.present_merge_state(&pr)?;
+    let merge_commit = match &pull.merged {
+        Some(merged) => Some(merged.commit.clone()),
+        None if mergeable == Mergeable::Mergeable => {
+            home.git.object(&format!("refs/pull/{}/merge", pull.number))?.map(|object| object.oid)
+        }
+        None => None,
+    };
+    Ok(json!({
+        "merged": pull.merged.is_some(),
+        "merge_commit_sha": merge_commit.as_ref().map(Oid::as_str),
+        "merged_by": pull.merged.as_ref().map(|merged| account(world, &world.login(&merged.by))),
+        "mergeable": match mergeable {
+            Mergeable::Mergeable => Some(true),
+            Mergeable::Conflicting => Some(false),
+            Mergeable::Unknown => None,
+        },
+        "mergeable_state": state,
+        "rebaseable": null,
+        "comments": home.comments_of(pull.number).count(),
+        "review_comments": 0,
+        "maintainer_can_modify": false,
+    }))
+}
+
+fn head(world: &World, home: &Repository, pull: &PullRequest) -> Value {
+    let name = pull.head_repository.as_ref().unwrap_or(&home.name);
+    let mut shape = repository(world, home);
+    if pull.head_repository.is_some() {
+        shape["full_name"] = name.as_str().into();
+        shape["name"] = name.name().into();
+        shape["fork"] = true.into();
+        shape["owner"] = account(world, name.owner());
+        shape["clone_url"] = format!("{}/{name}.git", world.url()).into();
+    }
+    json!({
+        "label": format!("{}:{}", name.owner(), pull.head),
+        "ref": pull.head,
+        "sha": pull.head_oid.as_str(),
+        "user": account(world, name.owner()),
+        "repo": shape,
+    })
+}
+
+/// The particular part of a `pull_request` webhook.
+pub(crate) fn pull_event(
+    world: &World,
+    home: &Repository,
+    subject: &PullRequest,
+    action: &str,
+) -> Result<Value, WorldError> {
+    Ok(json!({
+        "action": action,
+        "number": subject.number,
+        "pull_request": pull(world, home, subject)?,
+    }))
+}
+
+/// A review, as REST writes it.
+pub(crate) fn review(
+    world: &World,
+    home: &Repository,
+    pull: &PullRequest,
+    review: &Review,
+) -> Value {
+    let (url, name, number) = (world.url(), &home.name, pull.number);
+    json!({
+        "id": review.id,
+        "node_id": NodeId::new(Kind::Review, review.id).to_string(),
+        "user": review.author.as_deref().map(|login| account(world, login)),
+        "body": review.body,
+        "state": review.state.upper_case(),
+        "commit_id": review.commit.as_str(),
+        "submitted_at": time(review.submitted_at),
+        "author_association": "COLLABORATOR",
+        "html_url": format!("{url}/{name}/pull/{number}#pullrequestreview-{}", review.id),
+        "pull_request_url": format!("{url}/repos/{name}/pulls/{number}"),
+    })
+}
+
+/// The particular part of a `pull_request_review` webhook, where the state is in lower case and
+/// the pull request is the short form.
+pub(crate) fn review_event(
+    world: &World,
+    home: &Repository,
+    pull: &PullRequest,
+    subject: &Review,
+) -> Result<Value, WorldError> {
+    let mut shape = review(world, home, pull, subject);
+    shape["state"] = subject.state.lower_case().into();
+    Ok(json!({"review": shape, "pull_request": summary(world, home, pull)}))
+}
+
+/// One changed file.
+pub(crate) fn changed_file(file: &ChangedFile) -> Value {
+    let mut shape = json!({
+        "sha": if file.change == ChangeType::Deleted { None } else { Some(file.blob.as_str()) },
+        "filename": file.path,
+        "status": file.change,
+        "additions": file.additions,
+        "deletions": file.deletions,
+        "changes": file.additions + file.deletions,
+    });
+    if let Some(previous) = &file.previous_path {
+        shape["previous_filename"] = previous.as_str().into();
+    }
+    shape
+}

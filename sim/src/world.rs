@@ -1,0 +1,187 @@
+//! The world: every user, repository, pull request and check of the stand-in, and the rules by
+//! which they change. Pure state: it does no I/O but git plumbing on its own bare repositories,
+//! and does not know that HTTP, GraphQL or webhooks' transport exist.
+
+mod check;
+mod comment;
+mod delivery;
+mod error;
+mod identity;
+mod merge;
+mod mergeability;
+mod node;
+mod protection;
+mod pull;
+mod push;
+mod repository;
+mod request;
+mod review;
+mod time;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+pub use check::{
+    CheckConclusion, CheckRun, CheckRunChange, CheckStatus, CheckSuite, CommitStatus, NewCheckRun,
+    Output, RollupState, StatusState,
+};
+pub use comment::{Comment, Reaction, ReactionContent, ReactionTarget};
+pub use delivery::{Delivery, DeliveryLog, DeliveryStatus};
+pub use error::WorldError;
+pub use identity::{App, Identity, Role, User};
+pub use merge::{MergeMethod, MergeRequest, Merged};
+pub use mergeability::{MergeState, Mergeable, ReviewDecision};
+pub use node::{Kind, NodeId};
+pub use protection::Protection;
+pub use pull::{Pr, PullRequest, PullSpec, PullState};
+pub use push::{Activity, ActivityType, Push};
+pub use repository::{Files, Repository, RepositoryName};
+pub use request::{RateLimit, RequestKind, RequestLog, RequestRecord};
+pub use review::{Review, ReviewState};
+pub use time::Clock;
+
+use crate::faults::Faults;
+
+/// The whole state of the stand-in. Every verb takes who acts, checks what GitHub checks, changes
+/// the state and emits the webhooks that GitHub would send.
+#[derive(Debug)]
+pub struct World {
+    /// What goes wrong next; set by tests and the demo.
+    pub faults: Faults,
+    clock: Clock,
+    root: PathBuf,
+    url: String,
+    app: App,
+    users: BTreeMap<String, User>,
+    tokens: HashMap<String, Identity>,
+    repositories: Vec<Repository>,
+    last_id: u64,
+    deliveries: DeliveryLog,
+    requests: RequestLog,
+    rate_limit: RateLimit,
+}
+
+impl World {
+    /// An empty world whose bare repositories will be made in `root`.
+    #[must_use]
+    pub fn new(root: PathBuf, app: App, clock: Clock) -> Self {
+        let started = clock.now();
+        let mut world = Self {
+            faults: Faults::default(),
+            clock,
+            root,
+            url: "http://127.0.0.1".to_owned(),
+            app,
+            users: BTreeMap::new(),
+            tokens: HashMap::new(),
+            repositories: Vec::new(),
+            last_id: 1_000,
+            deliveries: DeliveryLog::new(started),
+            requests: RequestLog::default(),
+            rate_limit: RateLimit::starting(started),
+        };
+        world.tokens.insert(world.app.token.clone(), Identity::App);
+        world
+    }
+
+    /// The address that links in answers and webhooks begin with.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn set_url(&mut self, url: String) {
+        self.url = url;
+    }
+
+    /// The application that sluice is installed as.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// The clock, to read or to set.
+    pub fn clock(&mut self) -> &mut Clock {
+        &mut self.clock
+    }
+
+    /// The time that everything that happens now is stamped with.
+    #[must_use]
+    pub fn now(&self) -> std::time::SystemTime {
+        self.clock.now()
+    }
+
+    /// Where the bare repositories lie, as `owner/name.git`.
+    #[must_use]
+    pub fn root(&self) -> &std::path::Path {
+        &self.root
+    }
+
+    /// Every webhook that was sent, is waiting, or was lost.
+    #[must_use]
+    pub fn deliveries(&self) -> &DeliveryLog {
+        &self.deliveries
+    }
+
+    /// Like [`World::deliveries`], for the sender.
+    pub fn deliveries_mut(&mut self) -> &mut DeliveryLog {
+        &mut self.deliveries
+    }
+
+    /// Every request that was made, oldest first.
+    #[must_use]
+    pub fn requests(&self) -> &RequestLog {
+        &self.requests
+    }
+
+    /// Like [`World::requests`], for the router.
+    pub fn requests_mut(&mut self) -> &mut RequestLog {
+        &mut self.requests
+    }
+
+    /// How much of the hourly request budget is left.
+    pub fn rate_limit(&mut self) -> &mut RateLimit {
+        &mut self.rate_limit
+    }
+
+    /// All repositories, in the order they were made.
+    #[must_use]
+    pub fn repositories(&self) -> &[Repository] {
+        &self.repositories
+    }
+
+    /// The repository of that name, in any letter case.
+    ///
+    /// # Errors
+    /// [`WorldError::NotFound`] when there is none.
+    pub fn repository(&self, name: &RepositoryName) -> Result<&Repository, WorldError> {
+        self.repositories.iter().find(|one| one.name == *name).ok_or(WorldError::NotFound)
+    }
+
+    pub(crate) fn repository_mut(
+        &mut self,
+        name: &RepositoryName,
+    ) -> Result<&mut Repository, WorldError> {
+        self.repositories.iter_mut().find(|one| one.name == *name).ok_or(WorldError::NotFound)
+    }
+
+    /// The pull request, with the repository it is in.
+    ///
+    /// # Errors
+    /// [`WorldError::NotFound`] when there is none.
+    pub fn pull(&self, pr: &Pr) -> Result<(&Repository, &PullRequest), WorldError> {
+        let repository = self.repository(&pr.repository)?;
+        let pull = repository.pulls.get(&pr.number).ok_or(WorldError::NotFound)?;
+        Ok((repository, pull))
+    }
+
+    pub(crate) fn pull_mut(&mut self, pr: &Pr) -> Result<&mut PullRequest, WorldError> {
+        let repository = self.repository_mut(&pr.repository)?;
+        repository.pulls.get_mut(&pr.number).ok_or(WorldError::NotFound)
+    }
+
+    fn fresh_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+}

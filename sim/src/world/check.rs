@@ -1,0 +1,461 @@
+//! Check suites, check runs and commit statuses: what machines say about a commit.
+
+use std::time::SystemTime;
+
+use super::{Identity, Repository, RepositoryName, World, WorldError};
+use crate::git::Oid;
+use crate::shape;
+
+/// GitHub's limit for a check run's summary and text, in characters.
+const LONGEST_TEXT: usize = 65_535;
+/// GitHub's limit for annotations in one request.
+const MOST_ANNOTATIONS: usize = 50;
+
+/// Where a check run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckStatus {
+    /// Accepted.
+    Queued,
+    /// Running.
+    InProgress,
+    /// Over; it has a conclusion.
+    Completed,
+}
+
+/// How a check run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "GitHub's own words")]
+pub enum CheckConclusion {
+    ActionRequired,
+    Cancelled,
+    Failure,
+    Neutral,
+    Skipped,
+    Stale,
+    StartupFailure,
+    Success,
+    TimedOut,
+}
+
+impl CheckConclusion {
+    /// Whether a required check with this conclusion lets a merge pass.
+    #[must_use]
+    pub fn passes(self) -> bool {
+        matches!(self, Self::Success | Self::Neutral | Self::Skipped)
+    }
+}
+
+/// What a commit status says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "GitHub's own words")]
+pub enum StatusState {
+    Error,
+    Failure,
+    Pending,
+    Success,
+}
+
+/// All checks and statuses of a commit in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "GitHub's own words")]
+pub enum RollupState {
+    Failure,
+    Pending,
+    Success,
+}
+
+/// The check runs of one application on one commit.
+#[derive(Clone, Debug)]
+pub struct CheckSuite {
+    /// Database id.
+    pub id: u64,
+    /// The application's slug.
+    pub app: String,
+    /// The commit.
+    pub commit: Oid,
+    /// When the first of it was made.
+    pub created_at: SystemTime,
+}
+
+/// What a check run shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Its headline.
+    pub title: Option<String>,
+    /// Markdown below it.
+    pub summary: Option<String>,
+    /// More of it.
+    pub text: Option<String>,
+    /// How many annotations were added so far.
+    pub annotations: usize,
+}
+
+/// One check run.
+#[derive(Clone, Debug)]
+pub struct CheckRun {
+    /// Database id.
+    pub id: u64,
+    /// The suite it belongs to.
+    pub suite: u64,
+    /// The application's slug.
+    pub app: String,
+    /// The commit.
+    pub commit: Oid,
+    /// Its name: what branch protection refers to.
+    pub name: String,
+    /// Where it is.
+    pub status: CheckStatus,
+    /// How it ended.
+    pub conclusion: Option<CheckConclusion>,
+    /// The application's own id for it.
+    pub external_id: Option<String>,
+    /// Where its "details" link leads.
+    pub details_url: Option<String>,
+    /// When it started.
+    pub started_at: SystemTime,
+    /// When it ended.
+    pub completed_at: Option<SystemTime>,
+    /// What it shows.
+    pub output: Output,
+}
+
+/// One status that an external service gave a commit.
+#[derive(Clone, Debug)]
+pub struct CommitStatus {
+    /// Database id.
+    pub id: u64,
+    /// The commit.
+    pub commit: Oid,
+    /// Its name.
+    pub context: String,
+    /// What it says.
+    pub state: StatusState,
+}
+
+/// A check run to make.
+#[derive(Clone, Debug, Default)]
+pub struct NewCheckRun {
+    /// Its name.
+    pub name: String,
+    /// The commit, in full.
+    pub commit: String,
+    /// The rest.
+    pub change: CheckRunChange,
+}
+
+/// What to change of a check run; `None` leaves a field alone.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs, reason = "the fields of `CheckRun`")]
+pub struct CheckRunChange {
+    pub name: Option<String>,
+    pub status: Option<CheckStatus>,
+    pub conclusion: Option<CheckConclusion>,
+    pub external_id: Option<String>,
+    pub details_url: Option<String>,
+    pub started_at: Option<SystemTime>,
+    pub completed_at: Option<SystemTime>,
+    pub output: Option<Output>,
+}
+
+impl World {
+    /// Makes a check run of the acting application.
+    ///
+    /// # Errors
+    /// [`WorldError::Forbidden`] for a user, [`WorldError::Unprocessable`] for an unknown commit,
+    /// a text that is too long, or a completion without a conclusion.
+    pub fn create_check_run(
+        &mut self,
+        by: &Identity,
+        name: &RepositoryName,
+        new: NewCheckRun,
+    ) -> Result<u64, WorldError> {
+        if *by != Identity::App {
+            let message = "You must authenticate via a GitHub App.";
+            return Err(WorldError::Forbidden(message.to_owned()));
+        }
+        let slug = self.app.slug.clone();
+        self.report_check(&slug, name, new)
+    }
+
+    /// Makes a check run of any application: some other system's, for a story.
+    ///
+    /// # Errors
+    /// As [`World::create_check_run`].
+    pub fn report_check(
+        &mut self,
+        app: &str,
+        name: &RepositoryName,
+        new: NewCheckRun,
+    ) -> Result<u64, WorldError> {
+        let commit = Oid::new(new.commit);
+        if new.name.trim().is_empty() {
+            return Err(WorldError::Unprocessable("Invalid request.\n\nname is missing".into()));
+        }
+        if self.repository(name)?.git.commit(&commit)?.is_none() {
+            return Err(WorldError::Unprocessable(format!("No commit found for SHA: {commit}")));
+        }
+        check_change(&new.change)?;
+        let (id, now) = (self.fresh_id(), self.now());
+        let suite = self.suite(app, name, &commit)?;
+        let run = CheckRun {
+            id,
+            suite,
+            app: app.to_owned(),
+            commit,
+            name: new.name,
+            status: CheckStatus::Queued,
+            conclusion: None,
+            external_id: None,
+            details_url: None,
+            started_at: now,
+            completed_at: None,
+            output: Output::default(),
+        };
+        self.repository_mut(name)?.runs.insert(id, run);
+        self.change_check(name, id, new.change, "created")?;
+        Ok(id)
+    }
+
+    /// Changes a check run of the acting application.
+    ///
+    /// # Errors
+    /// As [`World::create_check_run`]; [`WorldError::Forbidden`] too when it is another's.
+    pub fn update_check_run(
+        &mut self,
+        by: &Identity,
+        name: &RepositoryName,
+        id: u64,
+        change: CheckRunChange,
+    ) -> Result<(), WorldError> {
+        let run = self.repository(name)?.runs.get(&id).ok_or(WorldError::NotFound)?;
+        if *by != Identity::App || run.app != self.app.slug {
+            let message = "Invalid app_id - check run can only be modified by the GitHub App that \
+                           created it.";
+            return Err(WorldError::Forbidden(message.to_owned()));
+        }
+        check_change(&change)?;
+        self.change_check(name, id, change, "updated")
+    }
+
+    fn change_check(
+        &mut self,
+        name: &RepositoryName,
+        id: u64,
+        change: CheckRunChange,
+        action: &str,
+    ) -> Result<(), WorldError> {
+        let now = self.now();
+        let run = self.repository_mut(name)?.runs.get_mut(&id).ok_or(WorldError::NotFound)?;
+        let was_over = run.status == CheckStatus::Completed;
+        run.apply(change, now);
+        let over = run.status == CheckStatus::Completed && !was_over;
+        // GitHub tells of a creation and of a completion, not of what happens in between.
+        if over || action == "created" {
+            let action = if over { "completed" } else { "created" };
+            let (repository, run) = self.check_run(name, id)?;
+            let payload = shape::check_run_event(self, repository, run);
+            self.emit(&Identity::App, name, "check_run", Some(action), payload)?;
+        }
+        Ok(())
+    }
+
+    /// Someone presses "re-run" on one check run, or on all of a commit with `None`.
+    ///
+    /// # Errors
+    /// [`WorldError::NotFound`].
+    pub fn rerequest(
+        &mut self,
+        by: &Identity,
+        name: &RepositoryName,
+        commit: &Oid,
+        run: Option<u64>,
+    ) -> Result<(), WorldError> {
+        let app = self.app.slug.clone();
+        let suite = self.suite(&app, name, commit)?;
+        if let Some(run) = run {
+            let (repository, run) = self.check_run(name, run)?;
+            let payload = shape::check_run_event(self, repository, run);
+            return self.emit(by, name, "check_run", Some("rerequested"), payload);
+        }
+        self.emit_suite(by, name, suite, "rerequested")
+    }
+
+    /// GitHub makes a suite for each new head and asks the application to fill it.
+    pub(super) fn request_suite(
+        &mut self,
+        by: &Identity,
+        name: &RepositoryName,
+        commit: &Oid,
+    ) -> Result<(), WorldError> {
+        let app = self.app.slug.clone();
+        let suite = self.suite(&app, name, commit)?;
+        self.emit_suite(by, name, suite, "requested")
+    }
+
+    fn emit_suite(
+        &mut self,
+        by: &Identity,
+        name: &RepositoryName,
+        suite: u64,
+        action: &str,
+    ) -> Result<(), WorldError> {
+        let repository = self.repository(name)?;
+        let suite =
+            repository.suites.iter().find(|one| one.id == suite).ok_or(WorldError::NotFound)?;
+        let payload = shape::check_suite_event(self, repository, suite);
+        self.emit(by, name, "check_suite", Some(action), payload)
+    }
+
+    fn suite(&mut self, app: &str, name: &RepositoryName, commit: &Oid) -> Result<u64, WorldError> {
+        let (id, created_at) = (self.fresh_id(), self.now());
+        let repository = self.repository_mut(name)?;
+        let mut suites = repository.suites.iter();
+        if let Some(suite) = suites.find(|one| one.app == app && one.commit == *commit) {
+            return Ok(suite.id);
+        }
+        let (app, commit) = (app.to_owned(), commit.clone());
+        repository.suites.push(CheckSuite { id, app, commit, created_at });
+        Ok(id)
+    }
+
+    /// A check run, with its repository.
+    ///
+    /// # Errors
+    /// [`WorldError::NotFound`].
+    pub fn check_run(
+        &self,
+        name: &RepositoryName,
+        id: u64,
+    ) -> Result<(&Repository, &CheckRun), WorldError> {
+        let repository = self.repository(name)?;
+        Ok((repository, repository.runs.get(&id).ok_or(WorldError::NotFound)?))
+    }
+
+    /// Gives a commit a status, as an external service would.
+    ///
+    /// # Errors
+    /// [`WorldError::NotFound`].
+    pub fn set_status(
+        &mut self,
+        name: &RepositoryName,
+        commit: &Oid,
+        (context, state): (&str, StatusState),
+    ) -> Result<(), WorldError> {
+        let id = self.fresh_id();
+        let (context, commit) = (context.to_owned(), commit.clone());
+        let repository = self.repository_mut(name)?;
+        repository.statuses.push(CommitStatus { id, commit, context, state });
+        Ok(())
+    }
+}
+
+impl CheckRun {
+    fn apply(&mut self, change: CheckRunChange, now: SystemTime) {
+        if let Some(name) = change.name {
+            self.name = name;
+        }
+        if let Some(status) = change.status {
+            self.status = status;
+            if status != CheckStatus::Completed {
+                (self.conclusion, self.completed_at) = (None, None);
+            }
+        }
+        if let Some(conclusion) = change.conclusion {
+            self.conclusion = Some(conclusion);
+            self.status = CheckStatus::Completed;
+            self.completed_at = Some(change.completed_at.unwrap_or(now));
+        }
+        self.external_id = change.external_id.or(self.external_id.take());
+        self.details_url = change.details_url.or(self.details_url.take());
+        self.started_at = change.started_at.unwrap_or(self.started_at);
+        if let Some(output) = change.output {
+            self.output.title = output.title.or(self.output.title.take());
+            self.output.summary = output.summary.or(self.output.summary.take());
+            self.output.text = output.text.or(self.output.text.take());
+            self.output.annotations += output.annotations;
+        }
+    }
+}
+
+impl Repository {
+    /// All check runs of a commit, oldest first.
+    pub fn runs_of(&self, commit: &Oid) -> impl Iterator<Item = &CheckRun> {
+        self.runs.values().filter(move |run| run.commit == *commit)
+    }
+
+    /// The newest check run of each application and name on a commit.
+    #[must_use]
+    pub fn latest_runs(&self, commit: &Oid) -> Vec<&CheckRun> {
+        let newer = |one: &CheckRun, other: &CheckRun| {
+            other.id > one.id && other.name == one.name && other.app == one.app
+        };
+        self.runs_of(commit)
+            .filter(|run| !self.runs_of(commit).any(|other| newer(run, other)))
+            .collect()
+    }
+
+    /// The newest status of each context on a commit.
+    #[must_use]
+    pub fn latest_statuses(&self, commit: &Oid) -> Vec<&CommitStatus> {
+        let of_commit = || self.statuses.iter().filter(|status| status.commit == *commit);
+        of_commit()
+            .filter(|one| !of_commit().any(|it| it.id > one.id && it.context == one.context))
+            .collect()
+    }
+
+    /// Whether a check or status of that name has passed on the commit.
+    #[must_use]
+    pub fn check_passed(&self, commit: &Oid, name: &str) -> bool {
+        let mut runs = self.latest_runs(commit).into_iter().filter(|run| run.name == name);
+        let mut statuses = self.latest_statuses(commit).into_iter();
+        runs.any(|run| run.conclusion.is_some_and(CheckConclusion::passes))
+            || statuses.any(|one| one.context == name && one.state == StatusState::Success)
+    }
+
+    /// Whether nothing on the commit is pending or has failed.
+    #[must_use]
+    pub fn all_checks_pass(&self, commit: &Oid) -> bool {
+        self.rollup(commit).is_none_or(|state| state == RollupState::Success)
+    }
+
+    /// Everything on the commit in one word; `None` when nobody has said anything.
+    #[must_use]
+    pub fn rollup(&self, commit: &Oid) -> Option<RollupState> {
+        let runs = self.latest_runs(commit).into_iter().map(|run| match run.conclusion {
+            None => RollupState::Pending,
+            Some(conclusion) if conclusion.passes() => RollupState::Success,
+            Some(_) => RollupState::Failure,
+        });
+        let statuses = self.latest_statuses(commit).into_iter().map(|status| match status.state {
+            StatusState::Pending => RollupState::Pending,
+            StatusState::Success => RollupState::Success,
+            StatusState::Error | StatusState::Failure => RollupState::Failure,
+        });
+        let all: Vec<RollupState> = runs.chain(statuses).collect();
+        [RollupState::Failure, RollupState::Pending, RollupState::Success]
+            .into_iter()
+            .find(|state| all.contains(state))
+    }
+}
+
+fn check_change(change: &CheckRunChange) -> Result<(), WorldError> {
+    let invalid = |message: String| Err(WorldError::Unprocessable(message));
+    if change.status == Some(CheckStatus::Completed) && change.conclusion.is_none() {
+        return invalid("Invalid request.\n\n\"conclusion\" wasn't supplied.".to_owned());
+    }
+    let Some(output) = &change.output else { return Ok(()) };
+    for (field, text) in [("summary", &output.summary), ("text", &output.text)] {
+        if text.as_ref().is_some_and(|text| text.chars().count() > LONGEST_TEXT) {
+            return invalid(format!(
+                "Invalid request.\n\nOnly {LONGEST_TEXT} characters are allowed in {field}."
+            ));
+        }
+    }
+    if output.annotations > MOST_ANNOTATIONS {
+        return invalid(format!("Invalid request.\n\nNo more than {MOST_ANNOTATIONS} items."));
+    }
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! The world's clock: real, or set by a test.
+
+use std::time::{Duration, SystemTime};
+
+/// Where the world takes its time from.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Clock {
+    /// The machine's clock.
+    #[default]
+    Real,
+    /// A time that only moves when told to.
+    Set(SystemTime),
+}
+
+impl Clock {
+    /// The world's present.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        match self {
+            Self::Real => SystemTime::now(),
+            Self::Set(at) => *at,
+        }
+    }
+
+    /// Moves a set clock on; a real one moves by itself and is left alone.
+    pub fn advance(&mut self, by: Duration) {
+        if let Self::Set(at) = self {
+            *at += by;
+        }
+    }
+}
