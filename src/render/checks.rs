@@ -8,7 +8,7 @@ use super::models;
 use crate::engine::{LintReport, Plan, TestReport};
 use crate::github::CheckStatus;
 use crate::names::{Environment, Login, Sha};
-use crate::outcome::Conclusion;
+use crate::outcome::{Conclusion, Refusal};
 use crate::policy::approval::Approval;
 use crate::project::{Project, SharesRepository};
 use crate::redact::Redactor;
@@ -324,6 +324,12 @@ pub fn prod_plan(plan: &Plan) -> Said {
         plan_text(plan),
     );
     Said::concluded(Conclusion::Success, "Prod Plan Preview", &summary)
+}
+
+/// SQLMesh refuses the plan, in its own words.
+pub fn plan_refused(kind: CheckKind, conclusion: Conclusion, refusal: &Refusal) -> Said {
+    let title = format!("Failed: {}", kind.subject());
+    Said::concluded(conclusion, title, &said_by_us(&refusal.sentence))
 }
 
 /// A plan's own rendering, or that it does nothing.

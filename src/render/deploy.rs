@@ -2,7 +2,7 @@
 //!
 //! Owns how each end and each moment of a deploy is told. Refuses to know how it came to it.
 
-use super::checks::{CheckKind, Said, broken as broken_check, plan_text, said_by_us};
+use super::checks::{CheckKind, Said, broken as broken_check, plan_text, said_by_us, trouble};
 use super::markdown::{code, sentence};
 use crate::engine::{Plan, Progress};
 use crate::github::CheckStatus;
@@ -16,8 +16,8 @@ use crate::redact::Redactor;
 pub struct Done<'a> {
     /// The head that prod runs.
     pub head: &'a Sha,
-    /// The plan that was applied.
-    pub plan: &'a Plan,
+    /// The plan that was applied; `None` when an earlier try did, and this one finished it.
+    pub plan: Option<&'a Plan>,
     /// Who approved; empty where nobody has to.
     pub approved_by: &'a [Login],
     /// The commit it was merged as; `None` when no merge method is configured.
@@ -35,7 +35,10 @@ pub fn deployed(done: Done<'_>) -> Said {
         let names: Vec<String> = done.approved_by.iter().map(|who| code(who.as_str())).collect();
         lines.push(format!("Approved by {}.", names.join(", ")));
     }
-    let summary = format!("{}\n\n**Applied plan**\n\n{}", lines.join(" "), plan_text(done.plan));
+    let mut summary = lines.join(" ");
+    if let Some(plan) = done.plan {
+        summary.push_str(&format!("\n\n**Applied plan**\n\n{}", plan_text(plan)));
+    }
     Said::concluded(Conclusion::Success, "Deployed to Prod", &summary)
 }
 
@@ -121,6 +124,12 @@ pub fn applied_not_merged(why: &str, next: &str) -> Said {
         sentence(next),
     );
     Said::concluded(Conclusion::Failure, "Deployed, not merged", &summary)
+}
+
+/// Something around us broke; it is tried again.
+pub fn trying_again(what: &str, redactor: &Redactor) -> Said {
+    let summary = trouble(what, None, redactor);
+    Said::new(CheckStatus::InProgress, "Interrupted: it is tried again", &summary)
 }
 
 /// It failed for good. `tail`: the last lines of a traceback.
