@@ -1,8 +1,11 @@
 //! The only home of time: what o'clock it is, how long something took, waiting.
+#![allow(clippy::disallowed_methods, reason = "this is where the clock is read")]
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
+
+pub mod manual;
 
 /// Time as a port, so that a test can own it.
 #[async_trait]

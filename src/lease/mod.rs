@@ -10,29 +10,41 @@ use async_trait::async_trait;
 
 use crate::names::{Environment, JobId, PrNumber, ProjectName, Sha};
 
+pub mod hold;
 pub mod memory;
+mod timings;
+mod wish;
+
+pub use timings::{BadTimings, Timings};
+pub use wish::{Wait, Wish};
 
 /// Who may change what.
 #[async_trait]
 pub trait Leases: Send + Sync {
-    /// Takes all keys or none, and says which epoch they are held with: higher than any before.
+    /// Takes all keys or none, and says which epoch they are held with: higher than any that any
+    /// of them was ever held with. A key named twice counts once; no key at all is granted.
     ///
-    /// Repeating a request with the same nonce, while it is held, answers with the same grant.
+    /// A key that is reserved is given to the same job only; a key that is held is given to nobody
+    /// else, not even to a second copy of the same job. Repeating a request with the same nonce,
+    /// while it is held, answers with the same grant and prolongs it: what a caller does whose
+    /// first request got no answer.
     async fn acquire(&self, request: &LeaseRequest) -> Result<Grant, LeaseError>;
 
     /// Prolongs a grant by its TTL from now, and notes the phase. [`LeaseError::Lost`] when any of
-    /// its keys is held with another nonce or epoch, or by nobody.
+    /// its keys is held with another nonce or epoch, or by nobody; then no key is prolonged.
     async fn renew(&self, grant: &Grant, phase: &str) -> Result<(), LeaseError>;
 
     /// Gives all keys of the grant back and wakes those who wait. Clean: no lock-delay. Giving back
-    /// what is lost is [`LeaseError::Lost`] and changes nothing.
+    /// what is lost is [`LeaseError::Lost`] and changes nothing. What the same grant has reserved
+    /// can be reserved again (nothing changes) and freed.
     async fn release(&self, grant: &Grant, release: Release) -> Result<(), LeaseError>;
 
-    /// Everything that is held or reserved in a project.
+    /// Everything that is held or reserved in a project, in the order of the keys.
     async fn inspect(&self, project: &ProjectName) -> Result<Vec<LeaseInfo>, LeaseError>;
 
-    /// Returns when one of the keys may have become free, at the latest after `at_most`. May return
-    /// early: the caller asks again.
+    /// Returns when one of the keys may have become free, at the latest after `at_most`; at once
+    /// when all of them are free already, so that a release between [`acquire`](Self::acquire) and
+    /// this call is not missed. May return early: the caller asks again.
     async fn changed(&self, keys: &[LeaseKey], at_most: Duration);
 }
 
@@ -66,7 +78,7 @@ impl fmt::Display for LeaseKey {
 /// A wish for a set of leases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseRequest {
-    /// What is wanted, all or none. Not empty.
+    /// What is wanted, all or none.
     pub keys: Vec<LeaseKey>,
     /// Who wants it.
     pub owner: Owner,
@@ -144,15 +156,13 @@ pub enum Standing {
 /// Why there is no lease, by what the caller does.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
-    /// Somebody else has one of the keys, or a lock-delay runs: wait for a change.
-    #[error("{key} is taken{}", .holder.as_ref().map(|h| format!(" by PR #{}", h.pr)).unwrap_or_default())]
+    /// One of the keys cannot be had now: wait for a change.
+    #[error("{key} {obstacle}")]
     Busy {
-        /// The first key that is taken.
+        /// The first key that cannot be had.
         key: LeaseKey,
-        /// Who has it; `None` while a lock-delay runs.
-        holder: Option<Owner>,
-        /// The longest that it can stay so without a renewal.
-        at_most: Duration,
+        /// What is in the way.
+        obstacle: Obstacle,
     },
     /// It is not ours any more: stop what it protected.
     #[error("the lease on {0} is lost")]
@@ -160,4 +170,41 @@ pub enum LeaseError {
     /// Nobody can say: start nothing new.
     #[error("the lease store is not available: {0}")]
     Unavailable(String),
+}
+
+/// What is in the way of a lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Somebody works under it.
+    Held {
+        /// Who.
+        owner: Box<Owner>,
+        /// The longest that it can stay so without a renewal, the lock-delay included.
+        at_most: Duration,
+    },
+    /// It is kept for a job that comes back. Waiting may be in vain: where jobs are handed out one
+    /// at a time, that job may stand in line behind the one that waits.
+    Reserved {
+        /// For whom.
+        owner: Box<Owner>,
+    },
+    /// Its last holder was lost and may still be at work.
+    LockDelay {
+        /// How long it rests still.
+        left: Duration,
+    },
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held { owner, .. } => write!(f, "is held by PR #{}", owner.pr),
+            Self::Reserved { owner } => {
+                write!(f, "is reserved for PR #{}, which is applied but not merged", owner.pr)
+            }
+            Self::LockDelay { left } => {
+                write!(f, "rests for {} s after its holder was lost", left.as_secs().max(1))
+            }
+        }
+    }
 }

@@ -13,15 +13,23 @@ use crate::outcome::Disposition;
 pub mod memory;
 
 /// Where jobs wait.
+///
+/// At least once: a job may be handed out again although it was done (a lost connection, a
+/// publisher that retried), so whoever runs it looks for its effects first. A job that was published
+/// twice is two messages.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Stores a job. Returns only when it is stored: what was confirmed is never lost.
+    /// Stores a job at the tail of its route. Returns only when it is stored: what was confirmed is
+    /// never lost. [`QueueError::Unavailable`] when the route is full, [`QueueError::Invalid`] when
+    /// the job measures more than [`MAX_BYTES`](crate::job::MAX_BYTES).
     async fn publish(&self, envelope: &Envelope) -> Result<(), QueueError>;
 
-    /// The next jobs of one route, at most `prefetch` unsettled at a time.
+    /// The next jobs of one route, at most `prefetch` (at least one) unsettled at a time.
     ///
     /// A deploy route has one active consumer and one unsettled delivery however often it is
-    /// consumed, and hands its jobs out in the order in which they were published.
+    /// consumed, and hands its jobs out in the order in which they were published. The next
+    /// consumer, by the order in which they came, becomes active when the active one's
+    /// [`Deliveries`] is dropped.
     async fn consume(
         &self,
         route: &Route,
@@ -32,14 +40,17 @@ pub trait Queue: Send + Sync {
     async fn depth(&self, route: &Route) -> Result<u64, QueueError>;
 }
 
-/// A stream of deliveries.
+/// A subscription to one route. Dropping it ends it: nothing more is handed out; what it handed out
+/// stays in hand and can still be settled, so that a worker that shuts down finishes its jobs.
 #[async_trait]
 pub trait Deliveries: Send {
-    /// The next job; `None` when the subscription has ended and a new one is needed.
+    /// The next job; `None` when the subscription has ended and a new one is needed. Dropping the
+    /// future before it is ready loses no job.
     async fn next(&mut self) -> Option<Box<dyn Delivery>>;
 }
 
-/// A job in hand. Dropping it unsettled gives it back to the head of its queue.
+/// A job in hand. Dropping it unsettled gives it back to the head of its queue, its attempt
+/// unchanged.
 #[async_trait]
 pub trait Delivery: Send {
     /// The message as it came, which may be no job at all: see [`Envelope::from_bytes`].
@@ -47,6 +58,10 @@ pub trait Delivery: Send {
     /// How often it was tried before; 0 the first time.
     fn attempt(&self) -> u32;
     /// Says what becomes of it. `Err` means that it is not ours any more and comes back.
+    ///
+    /// What is delayed ([`Disposition::Later`], [`Disposition::Retry`]) comes back at the *tail* of
+    /// its route once its time is up, on deploy routes too: others go first meanwhile, as they must
+    /// when one of them is broken. What is requeued goes to the head.
     async fn settle(self: Box<Self>, disposition: Disposition) -> Result<(), QueueError>;
 }
 

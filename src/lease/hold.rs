@@ -1,0 +1,258 @@
+//! The one way to work under a lease: take it, keep it, prove it, give it back.
+//!
+//! Owns the lease's whole life around a piece of work: waiting, renewal, the self-fence, the
+//! release. Refuses to know what the work is. The work gets a [`Lease`], which only this module can
+//! make; whatever is dangerous without one demands a `&Lease`:
+//!
+//! ```compile_fail
+//! use sluice::lease::hold::Lease;
+//! let forged = Lease { .. }; // private fields, no constructor, no `Clone`
+//! ```
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::wish;
+use super::{Grant, LeaseError, LeaseKey, Leases, Release, Timings, Wait, Wish};
+use crate::clock::Clock;
+use crate::observe::{Event, JobRef, LeaseEnd, Observer, What};
+use crate::outcome::Stop;
+
+/// What is needed to hold leases: one per worker.
+#[derive(Clone)]
+pub struct Keeper {
+    /// Who has which lease.
+    pub leases: Arc<dyn Leases>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Is told of every lease that is given and ends.
+    pub observer: Arc<dyn Observer>,
+    /// How long everything takes.
+    pub timings: Timings,
+    /// This worker, for people: host and process.
+    pub host: String,
+}
+
+/// Proof that a set of leases stands, lent to the work for as long as it may work.
+///
+/// It cannot be made, copied or kept: [`hold`] lends it and gives the leases back afterwards.
+pub struct Lease {
+    grant: Grant,
+    job: JobRef,
+    clock: Arc<dyn Clock>,
+    fence_after: Duration,
+    /// When the last renewal that succeeded was *sent*.
+    confirmed: Mutex<Instant>,
+    phase: Mutex<String>,
+    release: Mutex<Release>,
+    lost: CancellationToken,
+    /// What ends the waiting for leases within this one.
+    cancel: CancellationToken,
+}
+
+impl Lease {
+    fn new(keeper: &Keeper, wish: &Wish<'_>, grant: Grant, sent: Instant) -> Self {
+        Self {
+            grant,
+            job: wish.job.clone(),
+            clock: keeper.clock.clone(),
+            fence_after: keeper.timings.fence_after(),
+            confirmed: Mutex::new(sent),
+            phase: Mutex::default(),
+            release: Mutex::new(Release::Free),
+            lost: wish.outer.child_token(),
+            cancel: wish.cancel.clone(),
+        }
+    }
+
+    /// The fencing token: higher than that of any lease ever given on these keys.
+    pub fn epoch(&self) -> u64 {
+        self.grant.epoch
+    }
+
+    /// What is held.
+    pub fn keys(&self) -> &[LeaseKey] {
+        &self.grant.keys
+    }
+
+    /// Whether it stands *now*: not lost, and confirmed recently enough by the clock, even when the
+    /// renewal task did not get to run (a suspended machine, a stalled runtime).
+    pub fn is_standing(&self) -> bool {
+        !self.lost.is_cancelled() && self.clock.instant() < self.fence_at()
+    }
+
+    /// Fires when the lease is lost or fenced, and when the hold ends in any way: whatever works
+    /// under the lease stops on it, and [`hold`] waits for that.
+    pub fn lost(&self) -> CancellationToken {
+        self.lost.child_token()
+    }
+
+    /// Notes what the holder is doing, for people; said with the next renewal.
+    pub fn phase(&self, text: &str) {
+        text.clone_into(&mut self.phase.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Says how the lease is given back when the work ends, however it ends;
+    /// [`Release::Free`] unless said otherwise.
+    pub fn give_back(&self, release: Release) {
+        *self.release.lock().unwrap_or_else(PoisonError::into_inner) = release;
+    }
+
+    /// A wish for more, within this lease.
+    pub(super) fn wish<'a>(&self, keys: Vec<LeaseKey>, wait: Wait<'a>) -> Wish<'a> {
+        Wish {
+            keys,
+            job: self.job.clone(),
+            head: self.grant.owner.head.clone(),
+            wait,
+            cancel: self.cancel.clone(),
+            outer: self.lost.clone(),
+        }
+    }
+
+    /// The job that works under it.
+    pub fn job(&self) -> &JobRef {
+        &self.job
+    }
+
+    fn fence_at(&self) -> Instant {
+        *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner) + self.fence_after
+    }
+}
+
+/// Works under a lease: takes what is wished for, runs `work` with the proof, gives it back.
+///
+/// Waits as the wish says; [`Stop::Later`] when it cannot be had, [`Stop::Interrupted`] when
+/// cancelled while waiting. While `work` runs, the leases are renewed on a task of their own. When
+/// they are lost, [`Lease::lost`] fires, `work` gets until the store could give them to somebody
+/// else to end (then it is dropped), and what it says is discarded for [`Stop::Interrupted`].
+/// Dropping the future (or a panic in `work`) stops the renewal; the leases then end by their TTL.
+pub async fn hold<T>(
+    keeper: &Keeper,
+    wish: Wish<'_>,
+    work: impl AsyncFnOnce(&Lease) -> Result<T, Stop>,
+) -> Result<T, Stop> {
+    let asked = keeper.clock.instant();
+    let (grant, sent) = wish.grant(keeper).await?;
+    let label = wish.label();
+    let granted = keeper.clock.instant();
+    let waited = granted.saturating_duration_since(asked);
+    tell(keeper, &wish.job, What::LeaseGranted { key: label.clone(), waited });
+
+    let lease = Arc::new(Lease::new(keeper, &wish, grant, sent));
+    let renewal = Renewal::start(keeper, &lease);
+    let outcome = supervise(keeper, &lease, work).await;
+    drop(renewal);
+
+    let end = give_back(keeper, &lease, &outcome).await;
+    let held = keeper.clock.instant().saturating_duration_since(granted);
+    tell(keeper, &wish.job, What::LeaseEnded { key: label.clone(), held, end });
+    match outcome {
+        Outcome::Ended(result) => result,
+        Outcome::Lost => Err(Stop::Interrupted(format!("the lease on {label} was lost"))),
+    }
+}
+
+/// How the work under a lease ended.
+enum Outcome<T> {
+    /// While the lease stood.
+    Ended(Result<T, Stop>),
+    /// Too late: what it says does not count.
+    Lost,
+}
+
+async fn supervise<T>(
+    keeper: &Keeper,
+    lease: &Lease,
+    work: impl AsyncFnOnce(&Lease) -> Result<T, Stop>,
+) -> Outcome<T> {
+    let work = work(lease);
+    tokio::pin!(work);
+    tokio::select! {
+        biased;
+        result = &mut work => return if lease.is_standing() { Outcome::Ended(result) } else { Outcome::Lost },
+        () = lease.lost.cancelled() => {}
+    }
+    tokio::select! {
+        biased;
+        _ = work => {}
+        () = keeper.clock.sleep(keeper.timings.end_within()) => {
+            tracing::error!(job = %lease.job.id, "work did not end after its lease was lost");
+        }
+    }
+    Outcome::Lost
+}
+
+async fn give_back<T>(keeper: &Keeper, lease: &Lease, outcome: &Outcome<T>) -> LeaseEnd {
+    let release = *lease.release.lock().unwrap_or_else(PoisonError::into_inner);
+    if matches!(outcome, Outcome::Lost) {
+        return LeaseEnd::Lost;
+    }
+    match wish::give_back(keeper, &lease.grant, release).await {
+        Ok(()) => LeaseEnd::Released,
+        // The work is done and stands; the next one waits for the TTL and the lock-delay.
+        Err(error) => {
+            tracing::warn!(job = %lease.job.id, %error, "a lease could not be given back");
+            LeaseEnd::Lost
+        }
+    }
+}
+
+fn tell(keeper: &Keeper, job: &JobRef, what: What) {
+    keeper.observer.observe(&Event { at: keeper.clock.now(), job: Some(job.clone()), what });
+}
+
+/// The task that renews a lease. Ends with the hold, however that ends.
+struct Renewal {
+    task: tokio::task::JoinHandle<()>,
+    lost: CancellationToken,
+}
+
+impl Renewal {
+    fn start(keeper: &Keeper, lease: &Arc<Lease>) -> Self {
+        let (leases, timings) = (keeper.leases.clone(), keeper.timings);
+        let task = tokio::spawn(renew(leases, timings, lease.clone()));
+        Self { task, lost: lease.lost.clone() }
+    }
+}
+
+impl Drop for Renewal {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.lost.cancel();
+    }
+}
+
+/// Renews until the lease is lost, taken away or fenced; then fires its token.
+async fn renew(leases: Arc<dyn Leases>, timings: Timings, lease: Arc<Lease>) {
+    let left = |lease: &Lease| lease.fence_at().saturating_duration_since(lease.clock.instant());
+    loop {
+        lease.clock.sleep(timings.renew_every().min(left(&lease))).await;
+        let sent = lease.clock.instant();
+        if sent >= lease.fence_at() {
+            tracing::warn!(job = %lease.job.id, "no renewal in time: the lease is given up");
+            break;
+        }
+        let phase = lease.phase.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let answer = tokio::select! {
+            answer = leases.renew(&lease.grant, &phase) => answer,
+            () = lease.clock.sleep(timings.answer_within().min(left(&lease))) => continue,
+        };
+        match answer {
+            Ok(()) => {
+                *lease.confirmed.lock().unwrap_or_else(PoisonError::into_inner) = sent;
+            }
+            Err(LeaseError::Lost(key)) => {
+                tracing::warn!(job = %lease.job.id, %key, "the lease is lost");
+                break;
+            }
+            Err(error) => tracing::warn!(job = %lease.job.id, %error, "a renewal failed"),
+        }
+    }
+    lease.lost.cancel();
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,398 @@
+//! The life of a lease, told in a time that the test owns.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::*;
+use crate::clock::manual::ManualClock;
+use crate::job::JobKind;
+use crate::lease::memory::MemoryLeases;
+use crate::lease::{LeaseInfo, LeaseRequest, Obstacle, Standing};
+use crate::names::{Environment, JobId, PrNumber, ProjectName, Sha};
+
+/// How the store answers renewals (and everything else while it is away).
+#[derive(Clone, Copy, PartialEq)]
+enum Mood {
+    Well,
+    Away,
+    Silent,
+}
+
+/// A store that can be away, or silent.
+struct Store {
+    real: MemoryLeases,
+    mood: Mutex<Mood>,
+    renewals: AtomicUsize,
+    answered: Notify,
+}
+
+impl Store {
+    fn mood(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    async fn answers(&self) -> Result<(), LeaseError> {
+        let mood = *self.mood.lock().unwrap();
+        match mood {
+            Mood::Well => Ok(()),
+            Mood::Away => Err(LeaseError::Unavailable("away".to_owned())),
+            Mood::Silent => std::future::pending().await,
+        }
+    }
+}
+
+#[async_trait]
+impl Leases for Store {
+    async fn acquire(&self, request: &LeaseRequest) -> Result<Grant, LeaseError> {
+        self.answers().await?;
+        self.real.acquire(request).await
+    }
+    async fn renew(&self, grant: &Grant, phase: &str) -> Result<(), LeaseError> {
+        self.renewals.fetch_add(1, Ordering::SeqCst);
+        self.answered.notify_waiters();
+        self.answers().await?;
+        self.real.renew(grant, phase).await
+    }
+    async fn release(&self, grant: &Grant, release: Release) -> Result<(), LeaseError> {
+        self.answers().await?;
+        self.real.release(grant, release).await
+    }
+    async fn inspect(&self, project: &ProjectName) -> Result<Vec<LeaseInfo>, LeaseError> {
+        self.real.inspect(project).await
+    }
+    async fn changed(&self, keys: &[LeaseKey], at_most: Duration) {
+        self.real.changed(keys, at_most).await;
+    }
+}
+
+#[derive(Default)]
+struct Diary(Mutex<Vec<String>>);
+
+impl Observer for Diary {
+    fn observe(&self, event: &Event) {
+        let line = match &event.what {
+            What::LeaseGranted { key, waited } => format!("{key} after {waited:?}"),
+            What::LeaseEnded { key, held, end } => format!("{key} {end:?} after {held:?}"),
+            other => panic!("unexpected event {other:?}"),
+        };
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+struct Bench {
+    clock: Arc<ManualClock>,
+    store: Arc<Store>,
+    diary: Arc<Diary>,
+    keeper: Keeper,
+    cancel: CancellationToken,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let clock = Arc::new(ManualClock::new());
+        let store = Arc::new(Store {
+            real: MemoryLeases::new(clock.clone()),
+            mood: Mutex::new(Mood::Well),
+            renewals: AtomicUsize::new(0),
+            answered: Notify::new(),
+        });
+        let diary = Arc::new(Diary::default());
+        let keeper = Keeper {
+            leases: store.clone(),
+            clock: clock.clone(),
+            observer: diary.clone(),
+            timings: Timings::default(),
+            host: "worker-1".to_owned(),
+        };
+        Self { clock, store, diary, keeper, cancel: CancellationToken::new() }
+    }
+
+    fn wish<'a>(&self, pr: u64, wait: Wait<'a>) -> Wish<'a> {
+        let job = JobRef {
+            id: JobId::new(format!("deploy-{pr}")).unwrap(),
+            kind: JobKind::Deploy,
+            project: project(),
+            pr: PrNumber(pr),
+        };
+        let head = Sha::new("a".repeat(40)).unwrap();
+        Wish::environment(&job, &head, &Environment::prod(), wait, &self.cancel)
+    }
+
+    fn diary(&self) -> Vec<String> {
+        self.diary.0.lock().unwrap().clone()
+    }
+
+    async fn standing(&self) -> Vec<Standing> {
+        self.store.inspect(&project()).await.unwrap().iter().map(|info| info.standing).collect()
+    }
+
+    /// Holds until the lease is lost, on a task of its own; says when it works.
+    async fn hold_until_lost(
+        &self,
+        pr: u64,
+    ) -> tokio::task::JoinHandle<Result<&'static str, Stop>> {
+        let (keeper, wish) = (self.keeper.clone(), self.wish(pr, Wait::No));
+        let (begun, begins) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            hold(&keeper, wish, async |lease| {
+                begun.send(()).ok();
+                lease.lost().cancelled().await;
+                Ok("finished all the same")
+            })
+            .await
+        });
+        begins.await.unwrap();
+        task
+    }
+}
+
+fn project() -> ProjectName {
+    ProjectName::new("warehouse").unwrap()
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const PATIENT: Wait<'static> = Wait::UpTo { at_most: Duration::from_secs(3600), told: &|_| {} };
+
+#[tokio::test]
+async fn work_runs_under_a_standing_lease_that_is_free_afterwards() {
+    let bench = Bench::new();
+    let kept = hold(&bench.keeper, bench.wish(7, Wait::No), async |lease| {
+        assert!(lease.is_standing() && lease.epoch() > 0);
+        assert_eq!(bench.standing().await, [Standing::Held]);
+        Ok(lease.lost())
+    });
+    let lost = kept.await.unwrap();
+    assert!(lost.is_cancelled(), "the proof outlived the hold");
+    assert_eq!(bench.standing().await, []);
+    assert_eq!(bench.diary(), ["warehouse/prod after 0ns", "warehouse/prod Released after 0ns"]);
+}
+
+#[tokio::test]
+async fn a_lease_is_given_back_when_work_stops_and_kept_when_it_says_so() {
+    let bench = Bench::new();
+    let stopped = hold(&bench.keeper, bench.wish(7, Wait::No), async |lease| {
+        lease.give_back(Release::Reserve);
+        Err::<(), _>(Stop::Interrupted("merge refused".to_owned()))
+    });
+    assert!(matches!(stopped.await, Err(Stop::Interrupted(why)) if why == "merge refused"));
+    assert_eq!(bench.standing().await, [Standing::Reserved]);
+
+    let other = hold(&bench.keeper, bench.wish(8, PATIENT), async |_| Ok(())).await;
+    let Err(Stop::Later { why, .. }) = other else { panic!("a reservation was ignored") };
+    assert_eq!(why, "warehouse/prod is reserved for PR #7, which is applied but not merged");
+
+    hold(&bench.keeper, bench.wish(7, Wait::No), async |_| Ok(())).await.unwrap();
+    assert_eq!(bench.standing().await, []);
+}
+
+#[tokio::test]
+async fn whoever_does_not_wait_is_told_who_holds_it() {
+    let bench = Bench::new();
+    let holder = bench.hold_until_lost(7).await;
+    let refused = hold(&bench.keeper, bench.wish(8, Wait::No), async |_| Ok(())).await;
+    assert!(
+        matches!(refused, Err(Stop::Later { why, .. }) if why == "warehouse/prod is held by PR #7")
+    );
+    holder.abort();
+}
+
+#[tokio::test]
+async fn whoever_waits_is_told_once_and_starts_when_it_is_released() {
+    let bench = Bench::new();
+    let (go, gate) = oneshot::channel::<()>();
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let first = hold(&bench.keeper, bench.wish(7, Wait::No), async |_| {
+        gate.await.ok();
+        Ok(())
+    });
+    let tell = |obstacle: &Obstacle| told.send(obstacle.to_string()).unwrap();
+    let wait = Wait::UpTo { at_most: seconds(3600), told: &tell };
+    let second = hold(&bench.keeper, bench.wish(8, wait), async |_| Ok(()));
+    let story = async {
+        assert_eq!(heard.recv().await.unwrap(), "is held by PR #7");
+        bench.clock.advance(seconds(60)).await;
+        go.send(()).unwrap();
+    };
+    let (first, second, ()) = tokio::join!(first, second, story);
+    (first.unwrap(), second.unwrap());
+    assert!(heard.try_recv().is_err(), "told again although nothing had changed");
+    assert_eq!(bench.diary()[2], "warehouse/prod after 60s", "{:?}", bench.diary());
+}
+
+#[tokio::test]
+async fn waiting_ends_by_its_bound_and_by_cancellation() {
+    let bench = Bench::new();
+    let holder = bench.hold_until_lost(7).await;
+    let wait = Wait::UpTo { at_most: seconds(30), told: &|_| {} };
+    let waiting = hold(&bench.keeper, bench.wish(8, wait), async |_| Ok(()));
+    let (late, ()) = tokio::join!(waiting, bench.clock.advance(seconds(30)));
+    assert!(matches!(late, Err(Stop::Later { .. })), "{late:?}");
+
+    let waiting = hold(&bench.keeper, bench.wish(8, PATIENT), async |_| Ok(()));
+    let (stopped, ()) = tokio::join!(waiting, async { bench.cancel.cancel() });
+    assert!(matches!(stopped, Err(Stop::Interrupted(_))), "{stopped:?}");
+    holder.abort();
+}
+
+#[tokio::test]
+async fn what_is_granted_to_a_cancelled_job_is_given_back() {
+    let bench = Bench::new();
+    bench.cancel.cancel();
+    let stopped = hold(&bench.keeper, bench.wish(8, Wait::No), async |_| Ok(())).await;
+    assert!(matches!(stopped, Err(Stop::Interrupted(_))), "{stopped:?}");
+    assert_eq!(bench.standing().await, []);
+}
+
+#[tokio::test]
+async fn renewals_keep_a_lease_for_hours_and_carry_the_phase() {
+    let bench = Bench::new();
+    let (go, gate) = oneshot::channel::<()>();
+    let long = hold(&bench.keeper, bench.wish(7, Wait::No), async |lease| {
+        lease.phase("apply");
+        gate.await.ok();
+        assert!(lease.is_standing());
+        Ok(())
+    });
+    let story = async {
+        bench.clock.sleepers(1).await;
+        bench.clock.advance(seconds(2 * 3600)).await;
+        assert_eq!(bench.store.inspect(&project()).await.unwrap()[0].phase, "apply");
+        go.send(()).unwrap();
+    };
+    let (done, ()) = tokio::join!(long, story);
+    done.unwrap();
+}
+
+#[tokio::test]
+async fn a_holder_without_renewals_fences_itself_in_time() {
+    for mood in [Mood::Away, Mood::Silent] {
+        let bench = Bench::new();
+        let holder = bench.hold_until_lost(7).await;
+        bench.clock.sleepers(1).await;
+        bench.clock.advance(seconds(10)).await;
+        bench.store.mood(mood);
+        bench.clock.advance(seconds(59)).await;
+        assert!(!holder.is_finished(), "fenced before 60 s after the last good renewal's sending");
+        bench.clock.advance(seconds(1)).await;
+        let result = holder.await.unwrap();
+        assert!(matches!(result, Err(Stop::Interrupted(_))), "{result:?}");
+        assert_eq!(bench.diary()[1], "warehouse/prod Lost after 70s");
+        assert_eq!(bench.standing().await, [Standing::Held], "a lost lease was released as clean");
+    }
+}
+
+#[tokio::test]
+async fn a_short_outage_is_outlived() {
+    let bench = Bench::new();
+    let holder = bench.hold_until_lost(7).await;
+    bench.clock.sleepers(1).await;
+    bench.store.mood(Mood::Silent);
+    bench.clock.advance(seconds(45)).await;
+    bench.store.mood(Mood::Well);
+    bench.clock.advance(seconds(600)).await;
+    assert!(!holder.is_finished());
+    holder.abort();
+}
+
+#[tokio::test]
+async fn a_lease_taken_away_interrupts_the_work() {
+    let bench = Bench::new();
+    let holder = bench.hold_until_lost(7).await;
+    let info = bench.store.inspect(&project()).await.unwrap().remove(0);
+    let (keys, owner) = (vec![info.key], info.owner);
+    let grant = Grant { keys, owner, epoch: info.epoch, ttl: seconds(120) };
+    bench.store.release(&grant, Release::Free).await.unwrap();
+    bench.clock.sleepers(1).await;
+    bench.clock.advance(seconds(10)).await;
+    assert!(matches!(holder.await.unwrap(), Err(Stop::Interrupted(_))));
+}
+
+#[tokio::test]
+async fn work_that_ignores_the_loss_is_dropped_before_anybody_else_may_begin() {
+    let bench = Bench::new();
+    bench.store.mood(Mood::Well);
+    let stubborn = hold(&bench.keeper, bench.wish(7, Wait::No), async |_| {
+        std::future::pending::<Result<(), Stop>>().await
+    });
+    let story = async {
+        bench.clock.sleepers(1).await;
+        bench.store.mood(Mood::Away);
+        bench.clock.advance(seconds(120)).await;
+    };
+    let (result, ()) = tokio::join!(stubborn, story);
+    assert!(matches!(result, Err(Stop::Interrupted(_))), "{result:?}");
+    assert_eq!(bench.diary()[1], "warehouse/prod Lost after 120s");
+}
+
+#[tokio::test]
+async fn the_proof_fails_by_the_clock_even_when_no_task_says_so() {
+    let bench = Bench::new();
+    let (checked, check) = oneshot::channel();
+    let (go, gate) = oneshot::channel::<()>();
+    let work = hold(&bench.keeper, bench.wish(7, Wait::No), async |lease| {
+        gate.await.ok();
+        checked.send(lease.is_standing()).unwrap();
+        Ok(())
+    });
+    let story = async {
+        bench.clock.sleepers(1).await;
+        go.send(()).unwrap();
+        bench.clock.leap(seconds(60));
+        assert!(!check.await.unwrap(), "a suspended holder believed in its lease");
+    };
+    let (_, ()) = tokio::join!(work, story);
+}
+
+#[tokio::test]
+async fn a_panic_in_the_work_ends_the_renewal() {
+    let bench = Bench::new();
+    let (keeper, wish) = (bench.keeper.clone(), bench.wish(7, Wait::No));
+    let task = tokio::spawn(async move {
+        hold(&keeper, wish, async |_| -> Result<(), Stop> { panic!("a fault in a stage") }).await
+    });
+    assert!(task.await.unwrap_err().is_panic());
+    bench.clock.advance(seconds(121)).await;
+    assert_eq!(bench.store.renewals.load(Ordering::SeqCst), 0);
+    assert_eq!(bench.standing().await, []);
+}
+
+#[tokio::test]
+async fn snapshots_are_held_within_the_environment_and_lost_with_it() {
+    let bench = Bench::new();
+    let result = hold(&bench.keeper, bench.wish(7, Wait::No), async |outer| {
+        let versions = vec!["orders@1".to_owned(), "customers@2".to_owned()];
+        let inner = Wish::snapshots(outer, versions, Wait::No);
+        hold(&bench.keeper, inner, async |lease| {
+            assert_eq!(bench.standing().await, [Standing::Held; 3]);
+            bench.store.mood(Mood::Away);
+            bench.clock.advance(seconds(60)).await;
+            lease.lost().cancelled().await;
+            Ok(())
+        })
+        .await
+    });
+    assert!(matches!(result.await, Err(Stop::Interrupted(_))));
+}
+
+#[tokio::test]
+async fn while_the_store_is_away_nothing_starts() {
+    let bench = Bench::new();
+    bench.store.mood(Mood::Away);
+    let now = hold(&bench.keeper, bench.wish(7, Wait::No), async |_| Ok(())).await;
+    assert!(matches!(now, Err(Stop::Later { .. })), "{now:?}");
+
+    let waiting = hold(&bench.keeper, bench.wish(7, PATIENT), async |_| Ok(()));
+    let story = async {
+        bench.clock.sleepers(1).await;
+        bench.store.mood(Mood::Well);
+        bench.clock.advance(seconds(10)).await;
+    };
+    tokio::join!(waiting, story).0.unwrap();
+}

@@ -1,0 +1,212 @@
+//! What is wished for, and the waiting for it.
+//!
+//! Owns how long, how often and how politely the store is asked, and the order in which leases may
+//! be taken. Refuses to know what is done with them.
+
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::hold::{Keeper, Lease};
+use super::{Grant, LeaseError, LeaseKey, LeaseRequest, Obstacle, Owner, Release};
+use crate::names::{Environment, JobId, Sha};
+use crate::observe::JobRef;
+use crate::outcome::Stop;
+
+/// The longest pause between two questions. A release wakes the waiting at once; this is for the
+/// expiries and wake-ups that nobody announces.
+const ASK_EVERY: Duration = Duration::from_secs(10);
+
+/// When a job that could not have its lease comes back, unless the store knows better.
+const COME_BACK_AFTER: Duration = Duration::from_secs(15);
+
+/// What is done while a lease cannot be had.
+pub enum Wait<'a> {
+    /// Give the job back at once: its slot is worth more than its place.
+    No,
+    /// Wait. A *reservation* is not waited for: the job it is kept for may stand in line behind
+    /// this one.
+    UpTo {
+        /// This long.
+        at_most: Duration,
+        /// Is told what is in the way, each time it is somebody or something else.
+        told: &'a (dyn Fn(&Obstacle) + Send + Sync),
+    },
+}
+
+/// A wish for leases. There are two: an environment, and snapshot versions *within* it, so that
+/// nobody can wait for an environment while holding snapshot versions, and nothing deadlocks.
+pub struct Wish<'a> {
+    pub(super) keys: Vec<LeaseKey>,
+    pub(super) job: JobRef,
+    pub(super) head: Sha,
+    pub(super) wait: Wait<'a>,
+    /// Ends the waiting. The work itself looks after its own cancellation.
+    pub(super) cancel: CancellationToken,
+    /// The lease this one is within: its end is the end of this one too.
+    pub(super) outer: CancellationToken,
+}
+
+impl<'a> Wish<'a> {
+    /// An environment of the job's project, for one head. `cancel` ends the waiting.
+    pub fn environment(
+        job: &JobRef,
+        head: &Sha,
+        environment: &Environment,
+        wait: Wait<'a>,
+        cancel: &CancellationToken,
+    ) -> Self {
+        Self {
+            keys: vec![LeaseKey::Environment(job.project.clone(), environment.clone())],
+            job: job.clone(),
+            head: head.clone(),
+            wait,
+            cancel: cancel.clone(),
+            outer: CancellationToken::new(),
+        }
+    }
+
+    /// The snapshot versions (`name@version`) that a plan builds, all or none, within the
+    /// environment's lease. None at all is granted at once. When the outer lease is lost, so is
+    /// this one, and its waiting ends.
+    pub fn snapshots(lease: &Lease, versions: Vec<String>, wait: Wait<'a>) -> Self {
+        let project = &lease.job().project;
+        let key = |version| LeaseKey::Snapshot(project.clone(), version);
+        lease.wish(versions.into_iter().map(key).collect(), wait)
+    }
+
+    /// What is wished for, in a few words.
+    pub(super) fn label(&self) -> String {
+        match self.keys.as_slice() {
+            [] => format!("{}/no snapshots", self.job.project),
+            [key] => key.to_string(),
+            [key, rest @ ..] => format!("{key} and {} more", rest.len()),
+        }
+    }
+
+    /// Takes what is wished for, waiting as the wish says. The instant is that of the *sending* of
+    /// the question that was granted: the store cannot have counted from earlier.
+    pub(super) async fn grant(&self, keeper: &Keeper) -> Result<(Grant, Instant), Stop> {
+        let request = self.request(keeper);
+        let asked = keeper.clock.instant();
+        let mut told = None;
+        loop {
+            let sent = keeper.clock.instant();
+            let error = match ask(keeper, &request).await {
+                Ok(grant) if self.is_over() => {
+                    decline(keeper, &grant).await;
+                    return Err(self.interrupted());
+                }
+                Ok(grant) => return Ok((grant, sent)),
+                Err(error) => error,
+            };
+            let left = self.time_left(asked, keeper.clock.instant());
+            if left.is_zero()
+                || matches!(&error, LeaseError::Busy { obstacle: Obstacle::Reserved { .. }, .. })
+            {
+                return Err(later(&error));
+            }
+            self.tell(&error, &mut told);
+            let pause = left.min(ASK_EVERY.mul_f64(rand::random_range(0.5..1.0)));
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return Err(self.interrupted()),
+                () = self.outer.cancelled() => return Err(self.interrupted()),
+                () = pause_after(keeper, &error, &self.keys, pause) => {}
+            }
+        }
+    }
+
+    fn request(&self, keeper: &Keeper) -> LeaseRequest {
+        let owner = Owner {
+            nonce: hex::encode(rand::random::<[u8; 16]>()),
+            job: self.job.id.clone(),
+            host: keeper.host.clone(),
+            pr: self.job.pr,
+            head: self.head.clone(),
+        };
+        let (ttl, lock_delay) = (keeper.timings.ttl(), keeper.timings.lock_delay());
+        LeaseRequest { keys: self.keys.clone(), owner, ttl, lock_delay }
+    }
+
+    fn time_left(&self, asked: Instant, now: Instant) -> Duration {
+        match self.wait {
+            Wait::No => Duration::ZERO,
+            Wait::UpTo { at_most, .. } => {
+                at_most.saturating_sub(now.saturating_duration_since(asked))
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.cancel.is_cancelled() || self.outer.is_cancelled()
+    }
+
+    fn interrupted(&self) -> Stop {
+        Stop::Interrupted(format!("stopped while waiting for the lease on {}", self.label()))
+    }
+
+    /// Tells what is in the way, once for each occupant.
+    fn tell(&self, error: &LeaseError, told: &mut Option<Option<JobId>>) {
+        let (LeaseError::Busy { obstacle, .. }, Wait::UpTo { told: listener, .. }) =
+            (error, &self.wait)
+        else {
+            return;
+        };
+        let occupant = match obstacle {
+            Obstacle::Held { owner, .. } | Obstacle::Reserved { owner } => Some(owner.job.clone()),
+            Obstacle::LockDelay { .. } => None,
+        };
+        if told.as_ref() != Some(&occupant) {
+            listener(obstacle);
+            *told = Some(occupant);
+        }
+    }
+}
+
+async fn ask(keeper: &Keeper, request: &LeaseRequest) -> Result<Grant, LeaseError> {
+    tokio::select! {
+        answer = keeper.leases.acquire(request) => answer,
+        () = keeper.clock.sleep(keeper.timings.answer_within()) => Err(no_answer()),
+    }
+}
+
+/// Waits for a change; a store that is away knows of none.
+async fn pause_after(keeper: &Keeper, error: &LeaseError, keys: &[LeaseKey], pause: Duration) {
+    match error {
+        LeaseError::Busy { .. } => keeper.leases.changed(keys, pause).await,
+        LeaseError::Lost(_) | LeaseError::Unavailable(_) => keeper.clock.sleep(pause).await,
+    }
+}
+
+/// Gives back at once what was granted to somebody who no longer wants it. Fails in the log only:
+/// the lease then ends by its TTL.
+async fn decline(keeper: &Keeper, grant: &Grant) {
+    if let Err(error) = give_back(keeper, grant, Release::Free).await {
+        tracing::warn!(%error, "an unwanted lease could not be given back");
+    }
+}
+
+/// Gives leases back, within the time that an answer may take.
+pub(super) async fn give_back(
+    keeper: &Keeper,
+    grant: &Grant,
+    release: Release,
+) -> Result<(), LeaseError> {
+    tokio::select! {
+        answer = keeper.leases.release(grant, release) => answer,
+        () = keeper.clock.sleep(keeper.timings.answer_within()) => Err(no_answer()),
+    }
+}
+
+fn no_answer() -> LeaseError {
+    LeaseError::Unavailable("it gave no answer in time".to_owned())
+}
+
+fn later(error: &LeaseError) -> Stop {
+    let after = match error {
+        LeaseError::Busy { obstacle: Obstacle::LockDelay { left }, .. } => *left,
+        _ => COME_BACK_AFTER,
+    };
+    Stop::Later { why: error.to_string(), after }
+}
