@@ -4,9 +4,14 @@
 //! release. Refuses to know what the work is. The work gets a [`Lease`], which only this module can
 //! make; whatever is dangerous without one demands a `&Lease`:
 //!
-//! ```compile_fail
+//! ```compile_fail,E0624
+//! let forge = sluice::lease::hold::Lease::new; // private: only `hold` makes one
+//! ```
+//! ```compile_fail,E0308
 //! use sluice::lease::hold::Lease;
-//! let forged = Lease { .. }; // private fields, no constructor, no `Clone`
+//! fn keep(lease: &Lease) -> Lease {
+//!     lease.clone() // no `Clone`: it is lent, and goes back
+//! }
 //! ```
 
 use std::sync::{Arc, Mutex, PoisonError};
