@@ -195,6 +195,16 @@ pub enum Obstacle {
     },
 }
 
+impl Obstacle {
+    /// Who is in the way, when it is somebody.
+    pub fn owner(&self) -> Option<&Owner> {
+        match self {
+            Self::Held { owner, .. } | Self::Reserved { owner } => Some(owner),
+            Self::LockDelay { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,0 +1,257 @@
+//! What a job shows on its pull request: check runs and one sticky comment.
+//!
+//! Owns the difference between what is shown and what shall be shown, so that a write happens only
+//! when something changed and several changes share one request. Refuses to know why anything is
+//! shown. Everything passes the redactor on its way out.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use crate::clock::Clock;
+use crate::github::{
+    Ask, CheckStatus, CheckWrite, CommentWrite, Facts, GitHub, GitHubError, Report,
+};
+use crate::names::{JobId, NodeId, Sha};
+use crate::pipeline::Deps;
+use crate::project::Project;
+use crate::redact::Redactor;
+use crate::render::checks::{self, CheckKind, Said};
+
+/// The visible side of one job on one head.
+pub(crate) struct Board {
+    shared: Arc<Shared>,
+    pacer: AbortHandle,
+}
+
+struct Shared {
+    github: Arc<dyn GitHub>,
+    clock: Arc<dyn Clock>,
+    redactor: Arc<Redactor>,
+    place: Place,
+    job: JobId,
+    details_url: Option<String>,
+    every: Duration,
+    state: Mutex<State>,
+    writing: tokio::sync::Mutex<()>,
+    changed: Notify,
+}
+
+/// Where the board hangs.
+struct Place {
+    ask: Ask,
+    repository_id: NodeId,
+    pr_id: NodeId,
+    head: Sha,
+    names: BTreeMap<CheckKind, String>,
+}
+
+#[derive(Default)]
+struct State {
+    checks: BTreeMap<CheckKind, Row>,
+    comment: Option<NodeId>,
+    comment_shown: Option<String>,
+    comment_wanted: Option<String>,
+    eyes: Option<NodeId>,
+}
+
+#[derive(Default)]
+struct Row {
+    id: Option<NodeId>,
+    /// The job that will conclude it, when that is not the board's own.
+    job: Option<JobId>,
+    shown: Option<Said>,
+    wanted: Option<Said>,
+}
+
+impl Board {
+    /// A board for a head, starting from what GitHub shows already.
+    pub(crate) fn new(deps: &Deps, project: &Project, facts: &Facts, job: &JobId) -> Self {
+        let names: BTreeMap<_, _> =
+            CheckKind::ALL.iter().map(|kind| (*kind, checks::name(*kind, project))).collect();
+        let shared = Arc::new(Shared {
+            github: Arc::clone(&deps.github),
+            clock: Arc::clone(&deps.clock),
+            redactor: Arc::clone(&deps.settings.redactor),
+            state: Mutex::new(State::of(facts, &names)),
+            place: Place {
+                ask: super::ask(project, facts.number, None),
+                repository_id: facts.repository_id.clone(),
+                pr_id: facts.id.clone(),
+                head: facts.head.clone(),
+                names,
+            },
+            job: job.clone(),
+            details_url: deps.settings.status_url.as_ref().map(|url| format!("{url}/jobs/{job}")),
+            every: deps.settings.report_every,
+            writing: tokio::sync::Mutex::new(()),
+            changed: Notify::new(),
+        });
+        let pacer = tokio::spawn(pace(Arc::clone(&shared))).abort_handle();
+        Self { shared, pacer }
+    }
+
+    /// What the check says from now on.
+    pub(crate) fn say(&self, kind: CheckKind, said: Said) {
+        self.say_for(kind, said, None);
+    }
+
+    /// The same, where another job will conclude it.
+    pub(crate) fn say_for(&self, kind: CheckKind, said: Said, job: Option<JobId>) {
+        let redact = |text: &str| self.shared.redactor.redact(text).into_owned();
+        let said = Said { title: redact(&said.title), summary: redact(&said.summary), ..said };
+        let mut state = self.shared.state();
+        let row = state.checks.entry(kind).or_default();
+        row.job = job;
+        row.wanted = Some(said);
+        drop(state);
+        self.shared.changed.notify_one();
+    }
+
+    /// The sticky comment's new text.
+    pub(crate) fn comment(&self, body: String) {
+        let body = self.shared.redactor.redact(&body).into_owned();
+        self.shared.state().comment_wanted = Some(body);
+        self.shared.changed.notify_one();
+    }
+
+    /// The comment gets an 👀 with the next write.
+    pub(crate) fn eyes(&self, comment: &NodeId) {
+        self.shared.state().eyes = Some(comment.clone());
+    }
+
+    /// The checks that are neither concluded nor absent.
+    pub(crate) fn open(&self) -> Vec<CheckKind> {
+        let state = self.shared.state();
+        let open = |row: &Row| {
+            row.wanted.as_ref().is_some_and(|f| !matches!(f.status, CheckStatus::Completed(_)))
+        };
+        state.checks.iter().filter(|(_, row)| open(row)).map(|(kind, _)| *kind).collect()
+    }
+
+    /// Writes what is not shown yet, now.
+    pub(crate) async fn flush(&self) -> Result<(), GitHubError> {
+        self.shared.flush().await
+    }
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        self.pacer.abort();
+    }
+}
+
+/// Shows changes soon after they are made, and not more often than `every`. A write that fails is
+/// left to the next one: the last, which the job itself makes, reports its failure.
+async fn pace(shared: Arc<Shared>) {
+    loop {
+        shared.changed.notified().await;
+        shared.clock.sleep(shared.every).await;
+        if let Err(error) = shared.flush().await {
+            tracing::debug!(%error, job = %shared.job, "progress could not be shown yet");
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        // No code between lock and unlock can panic; a poisoned lock still holds good data.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn flush(&self) -> Result<(), GitHubError> {
+        let _one_writer = self.writing.lock().await;
+        let Some((report, faces)) = self.pending() else { return Ok(()) };
+        let reported = self.github.report(&report).await?;
+        let mut state = self.state();
+        for (kind, face) in faces {
+            let row = state.checks.entry(kind).or_default();
+            let name = &self.place.names[&kind];
+            if let Some((_, id)) = reported.checks.iter().find(|(n, _)| n == name) {
+                row.id = Some(id.clone());
+            }
+            row.shown = Some(face);
+        }
+        if let Some(comment) = report.comment {
+            state.comment = reported.comment.or(comment.id);
+            state.comment_shown = Some(comment.body);
+        }
+        if state.eyes == report.eyes {
+            state.eyes = None;
+        }
+        Ok(())
+    }
+
+    /// What is to be written, and the faces that it will show; `None` when all is shown.
+    fn pending(&self) -> Option<(Report, Vec<(CheckKind, Said)>)> {
+        let state = self.state();
+        let mut writes = Vec::new();
+        let mut faces = Vec::new();
+        for (kind, row) in &state.checks {
+            let Some(wanted) = row.wanted.as_ref().filter(|w| row.shown.as_ref() != Some(*w))
+            else {
+                continue;
+            };
+            writes.push(CheckWrite {
+                id: row.id.clone(),
+                name: self.place.names[kind].clone(),
+                external_id: row.job.as_ref().unwrap_or(&self.job).clone(),
+                status: wanted.status,
+                title: wanted.title.clone(),
+                summary: wanted.summary.clone(),
+                details_url: self.details_url.clone(),
+            });
+            faces.push((*kind, wanted.clone()));
+        }
+        let comment = state
+            .comment_wanted
+            .as_ref()
+            .filter(|wanted| state.comment_shown.as_ref() != Some(*wanted))
+            .map(|body| CommentWrite { id: state.comment.clone(), body: body.clone() });
+        if writes.is_empty() && comment.is_none() && state.eyes.is_none() {
+            return None;
+        }
+        let report = Report {
+            ask: self.place.ask.clone(),
+            repository_id: self.place.repository_id.clone(),
+            pr_id: self.place.pr_id.clone(),
+            head: self.place.head.clone(),
+            checks: writes,
+            comment,
+            eyes: state.eyes.clone(),
+        };
+        Some((report, faces))
+    }
+}
+
+impl State {
+    fn of(facts: &Facts, names: &BTreeMap<CheckKind, String>) -> Self {
+        let mut checks = BTreeMap::new();
+        for (kind, name) in names {
+            let Some(check) = facts.checks.iter().find(|check| check.name == *name) else {
+                continue;
+            };
+            let face = Said {
+                status: check.status,
+                title: check.title.clone(),
+                summary: check.summary.clone(),
+            };
+            let row = Row {
+                id: Some(check.id.clone()),
+                job: None,
+                shown: Some(face.clone()),
+                wanted: Some(face),
+            };
+            checks.insert(*kind, row);
+        }
+        Self {
+            checks,
+            comment: facts.comment.as_ref().map(|comment| comment.id.clone()),
+            comment_shown: facts.comment.as_ref().map(|comment| comment.body.clone()),
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What every stage of a job has at hand, and the one place where a stage is timed and counted.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::unix_ms;
+use crate::engine::{EngineError, Fault};
+use crate::github::{Facts, GitHubError};
+use crate::job::{Envelope, Job};
+use crate::names::NodeId;
+use crate::observe::{Event, JobRef, What};
+use crate::outcome::{Reason, Refusal, Stage, StageOutcome, Stop};
+use crate::pipeline::Deps;
+use crate::policy::Policy;
+use crate::project::Project;
+use crate::queue::QueueError;
+
+/// One job, being run.
+pub(crate) struct Cx<'a> {
+    pub(crate) deps: &'a Deps,
+    pub(crate) project: Arc<Project>,
+    pub(crate) job: JobRef,
+    pub(crate) envelope: &'a Envelope,
+    /// How many retries are left when this try breaks.
+    pub(crate) attempts_left: u32,
+    /// Fires on shutdown and on the job's own time limit.
+    pub(crate) cancel: CancellationToken,
+}
+
+/// How a stage that gave a result ended; most simply did what they are for.
+pub(crate) trait Ended {
+    fn ended(&self) -> StageOutcome {
+        StageOutcome::Ok
+    }
+}
+
+impl Ended for () {}
+impl Ended for Facts {}
+impl Ended for Arc<Policy> {}
+
+impl Cx<'_> {
+    /// Runs one stage: nothing of a job happens outside one.
+    pub(crate) async fn stage<T: Ended>(
+        &self,
+        stage: Stage,
+        work: impl Future<Output = Result<T, Stop>>,
+    ) -> Result<T, Stop> {
+        let begun = self.deps.clock.instant();
+        self.tell(What::StageStarted(stage));
+        let mut running = InFlight { cx: self, stage, begun, outcome: StageOutcome::Interrupted };
+        let result = work.await;
+        running.outcome = match &result {
+            Ok(value) => value.ended(),
+            Err(stop) => stop.stage_outcome(),
+        };
+        drop(running);
+        result
+    }
+
+    /// All facts of the pull request, now.
+    pub(crate) async fn facts(&self, command: Option<&NodeId>) -> Result<Facts, Stop> {
+        let ask = super::ask(&self.project, self.job.pr, command);
+        self.deps.github.facts(&ask).await.map_err(stop_of_github)
+    }
+
+    /// The policy that goes with the facts.
+    pub(crate) async fn policy(&self, facts: &Facts) -> Result<Arc<Policy>, Stop> {
+        let read = async {
+            let policy = self.deps.engine.policy(&self.project, &facts.base, &facts.policy).await;
+            policy.map_err(|error| stop_of_engine(error, Reason::PlanError))
+        };
+        self.stage(Stage::Policy, read).await
+    }
+
+    /// Publishes a job that follows from this one.
+    pub(crate) async fn publish(&self, job: Job) -> Result<(), Stop> {
+        let envelope = Envelope::following(self.envelope, job, unix_ms(self.now()));
+        let stored = self.deps.queue.publish(&envelope).await;
+        stored.map_err(|error| stop_of_queue(error, &envelope))?;
+        self.deps.observer.observe(&Event {
+            at: self.now(),
+            job: Some(envelope.job_ref()),
+            what: What::Published,
+        });
+        Ok(())
+    }
+
+    /// Tells all listeners.
+    pub(crate) fn tell(&self, what: What) {
+        let event = Event { at: self.now(), job: Some(self.job.clone()), what };
+        self.deps.observer.observe(&event);
+    }
+
+    /// A line in the timeline.
+    pub(crate) fn note(&self, text: impl Into<String>) {
+        self.tell(What::Note(self.deps.settings.redactor.redact(&text.into()).into_owned()));
+    }
+
+    /// Wall-clock time.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.deps.clock.now()
+    }
+}
+
+/// Ends the stage in the metrics even when the job is dropped in the middle of it.
+struct InFlight<'a, 'b> {
+    cx: &'a Cx<'b>,
+    stage: Stage,
+    begun: std::time::Instant,
+    outcome: StageOutcome,
+}
+
+impl Drop for InFlight<'_, '_> {
+    fn drop(&mut self) {
+        let took = self.cx.deps.clock.instant().saturating_duration_since(self.begun);
+        self.cx.tell(What::StageEnded { stage: self.stage, outcome: self.outcome, took });
+    }
+}
+
+/// What a job does about GitHub's troubles.
+pub(crate) fn stop_of_github(error: GitHubError) -> Stop {
+    match error {
+        GitHubError::Limited { after } => {
+            Stop::Later { why: "GitHub's rate limit is reached".to_owned(), after }
+        }
+        other => Stop::broken(other.to_string(), other),
+    }
+}
+
+/// What a job does about the engine's troubles. `declared` is the reason that a fault of the change
+/// itself is refused with, at this stage.
+pub(crate) fn stop_of_engine(error: EngineError, declared: Reason) -> Stop {
+    match error {
+        EngineError::MergeConflict { files } => Stop::Refused(vec![conflict(&files)]),
+        EngineError::NoCommit(sha) => Stop::refused(
+            Reason::HeadMoved,
+            format!("Commit {} is no longer in the repository.", sha.short()),
+        ),
+        EngineError::Declared { class: Fault::Uncategorized, message, .. } => {
+            Stop::refused(Reason::Uncategorized, message)
+        }
+        EngineError::Declared { class: Fault::Other | Fault::Apply, message, traceback } => {
+            let what = match traceback {
+                Some(traceback) => format!("{message}\n{traceback}"),
+                None => message,
+            };
+            Stop::Broken { what, source: None }
+        }
+        EngineError::Declared { message, .. } => Stop::refused(declared, message),
+        EngineError::Conflict(message) => Stop::refused(Reason::Conflict, message),
+        EngineError::Busy(why) => Stop::Later { why, after: Duration::from_secs(10) },
+        EngineError::Halted(stage) => {
+            Stop::Interrupted(format!("the lease was lost before {stage}"))
+        }
+        EngineError::Cancelled => Stop::Interrupted("cancelled".to_owned()),
+        error @ (EngineError::Timeout { .. } | EngineError::Broken { .. }) => {
+            Stop::broken(error.to_string(), error)
+        }
+    }
+}
+
+/// The refusal of a head that conflicts with its base.
+fn conflict(files: &[String]) -> Refusal {
+    let files = files.iter().map(|file| format!("`{file}`")).collect::<Vec<_>>().join(", ");
+    Refusal::new(
+        Reason::Dirty,
+        format!(
+            "This branch conflicts with its base in {files}. Merge the base branch into it, resolve \
+             the conflict and push: a new gate check follows by itself."
+        ),
+    )
+}
+
+fn stop_of_queue(error: QueueError, envelope: &Envelope) -> Stop {
+    Stop::broken(format!("{} could not be queued: {error}", envelope.id), error)
+}

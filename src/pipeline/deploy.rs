@@ -1,0 +1,153 @@
+//! The deploy: one head to prod, merged and cleaned up, with nobody else in between.
+//!
+//! [`deploy`] reads top to bottom. Apply and merge are one critical section under prod's lease: no
+//! other deploy of the project may come between them, or main lacks what prod runs.
+
+use std::time::Duration;
+
+use crate::clock::unix_ms;
+use crate::engine::Plan;
+use crate::github::{CheckStatus, Facts, MergedCommit, PrState};
+use crate::job::{Deploy, GateCheck, Job, Refresh, Scope};
+use crate::lease::Obstacle;
+use crate::lease::hold::hold;
+use crate::lease::{Wait, Wish};
+use crate::names::Environment;
+use crate::observe::What;
+use crate::outcome::{DeployOutcome, Reason, Stage, Stop};
+use crate::pipeline::board::Board;
+use crate::pipeline::bridge::Bridge;
+use crate::pipeline::cx::{Cx, stop_of_github};
+use crate::pipeline::judge;
+use crate::policy::clearance::Cleared;
+use crate::render::checks::{CheckKind, Said};
+
+mod clear;
+mod finish;
+mod merge;
+mod plan;
+mod ticket;
+
+use clear::Desk;
+use ticket::Ticket;
+
+/// What a deploy came to.
+pub(crate) struct Deployed {
+    /// What was applied, and who approved it; `None` when an earlier try did.
+    done: Option<(Plan, Cleared)>,
+    /// The commit on the base branch; `None` where the policy asks for no merge.
+    merged: Option<MergedCommit>,
+}
+
+/// The deploy, as a job: shows what became of it, whatever that is.
+pub(crate) async fn run(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
+    let facts = cx.stage(Stage::Gate, cx.facts(job.command.as_ref())).await?;
+    let policy = cx.policy(&facts).await?;
+    let board = Board::new(cx.deps, &cx.project, &facts, &cx.job.id);
+    let desk = Desk { job, policy, board, read_at: cx.deps.clock.instant() };
+    let result = match &facts.state {
+        PrState::Merged(commit) if facts.head == job.head => {
+            resumed(cx, &desk, &facts, commit).await
+        }
+        _ => deploy(cx, &desk, &facts).await,
+    };
+    finish::show(cx, &desk, &facts, &result);
+    let shown = cx.stage(Stage::Report, async { desk.board.flush().await.map_err(stop_of_github) });
+    let shown = shown.await;
+    finish::count(cx, &desk, &result);
+    if let Err(Stop::Refused(refusals)) = &result {
+        let stale = [Reason::HeadMoved, Reason::GateMissing, Reason::PlanChanged];
+        if refusals.iter().any(|refusal| stale.contains(&refusal.reason)) {
+            ask_for_gate(cx, job).await?;
+        }
+    }
+    result.map(drop).and(shown)
+}
+
+/// Takes one head to prod.
+async fn deploy(cx: &Cx<'_>, desk: &Desk<'_>, facts: &Facts) -> Result<Deployed, Stop> {
+    clear::run(cx, desk, facts).await?;
+    let prod = Environment::prod();
+    let told = |obstacle: &Obstacle| finish::show_waiting(cx, desk, facts, obstacle);
+    let wait = Wait::UpTo { at_most: cx.deps.settings.deploy_timeout, told: &told };
+    let wish = Wish::environment(&cx.job, &desk.job.head, &prod, wait, &cx.cancel);
+    let (deployed, bridge) = hold(&cx.deps.keeper(), wish, async |lease| {
+        let facts = clear::refresh(cx, desk, facts).await?;
+        let planned = plan::run(cx, desk, facts, lease).await?;
+        let mut ticket = cx.stage(Stage::Validate, Ticket::issue(cx, desk, planned, lease)).await?;
+        let applied = cx.stage(Stage::Apply, ticket.apply(cx, desk, lease)).await?;
+        let merged = cx.stage(Stage::Merge, merge::run(cx, desk, &ticket, &applied, lease)).await?;
+        let (bridge, plan, cleared) = ticket.spent();
+        Ok((Deployed { done: Some((plan, cleared)), merged }, bridge))
+    })
+    .await?;
+    cx.stage(Stage::Cleanup, finish::clean_up(cx, desk, facts, bridge)).await?;
+    Ok(deployed)
+}
+
+/// Another try of this deploy merged and did not get to the end: only the cleanup is left.
+async fn resumed(
+    cx: &Cx<'_>,
+    desk: &Desk<'_>,
+    facts: &Facts,
+    commit: &MergedCommit,
+) -> Result<Deployed, Stop> {
+    if !desk.was_begun(facts, &cx.project) {
+        return Err(Stop::refused(
+            Reason::AlreadyMerged,
+            "This pull request was merged before its deploy began: prod was left as it is.",
+        ));
+    }
+    cx.note("merged by an earlier try: cleaning up");
+    let mut bridge = cx.stage(Stage::Checkout, Bridge::at_base(cx, facts)).await?;
+    cx.stage(Stage::Load, bridge.load()).await?;
+    cx.stage(Stage::Cleanup, finish::clean_up(cx, desk, facts, bridge)).await?;
+    Ok(Deployed { done: None, merged: Some(commit.clone()) })
+}
+
+/// Publishes a look at the pull request: what was cleared is not what is there.
+async fn ask_for_gate(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
+    cx.publish(Job::GateCheck(GateCheck {
+        project: job.project.clone(),
+        pr: job.pr,
+        scope: Scope::Approval,
+        head: None,
+        refresh: Refresh::No,
+    }))
+    .await
+}
+
+impl Desk<'_> {
+    /// Signal → now.
+    fn lead(&self, cx: &Cx<'_>) -> Duration {
+        Duration::from_millis(unix_ms(cx.now()).saturating_sub(self.job.signalled_ms))
+    }
+
+    /// The hidden line that remembers which comment asked for the deploy.
+    fn mark(&self) -> String {
+        self.job.command.as_ref().map(judge::command_mark).unwrap_or_default()
+    }
+
+    /// What the deploy's check says, with that line behind it while it is open.
+    fn say(&self, mut said: Said) {
+        if !matches!(said.status, CheckStatus::Completed(_)) {
+            said.summary = format!("{}\n{}", said.summary, self.mark());
+        }
+        self.board.say(CheckKind::Deploy, said);
+    }
+
+    /// Tells how the deploy ended.
+    fn ended(&self, cx: &Cx<'_>, outcome: DeployOutcome) {
+        if outcome == DeployOutcome::Deployed {
+            cx.tell(What::Deployed { lead: self.lead(cx) });
+        }
+        cx.tell(What::DeployEnded(outcome));
+    }
+
+    /// Whether our own check run says that this very job began to apply.
+    fn was_begun(&self, facts: &Facts, project: &crate::project::Project) -> bool {
+        let name = crate::render::checks::name(CheckKind::Deploy, project);
+        let id = crate::names::JobId::of_deploy(&self.job.project, self.job.pr, &self.job.head);
+        facts.checks.iter().any(|check| check.name == name && check.external_id == id.as_str())
+    }
+}

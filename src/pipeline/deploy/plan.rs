@@ -1,0 +1,105 @@
+//! The plan that is to be applied: head merged into the *current* base, tested as merged, and the same
+//! in what it does directly as the one that people saw.
+
+use crate::engine::{Plan, Purpose};
+use crate::github::Facts;
+use crate::lease::hold::Lease;
+use crate::names::Environment;
+use crate::outcome::{Reason, Refusal, Stage, StageOutcome, Stop};
+use crate::pipeline::bridge::Bridge;
+use crate::pipeline::cx::{Cx, Ended};
+use crate::pipeline::deploy::clear::Desk;
+use crate::pipeline::gate;
+use crate::pipeline::gate::tests::{Sound, run_lint, run_tests};
+use crate::pipeline::judge;
+use crate::render::checks::{self, CheckKind};
+use crate::seal::{self, GateResult};
+
+impl Ended for Plan {
+    fn ended(&self) -> StageOutcome {
+        if self.has_effect { StageOutcome::Ok } else { StageOutcome::Skipped }
+    }
+}
+
+/// A plan, with the session that built it and the facts that it was built on.
+pub(crate) struct Planned {
+    pub(crate) bridge: Bridge,
+    pub(crate) plan: Plan,
+    pub(crate) facts: Facts,
+}
+
+/// Opens the checkout and builds the plan, under the lease.
+pub(crate) async fn run(
+    cx: &Cx<'_>,
+    desk: &Desk<'_>,
+    facts: Facts,
+    _lease: &Lease,
+) -> Result<Planned, Stop> {
+    desk.say(checks::running(CheckKind::Deploy));
+    let gate = judge::gate_state(&facts, &cx.project, &cx.deps.settings.seal);
+    let Some(gate) = gate.result() else {
+        return Err(Stop::refused(Reason::GateMissing, "The gate has no result for this head."));
+    };
+    let mut bridge = cx.stage(Stage::Checkout, Bridge::open(cx, &facts)).await?;
+    cx.stage(Stage::Load, bridge.load()).await?;
+    if bridge.session.checkout().tree != gate.tree {
+        test_again(cx, desk, &mut bridge).await?;
+    }
+    let plan = cx.stage(Stage::Plan, plan(desk, &facts, &mut bridge, gate)).await?;
+    Ok(Planned { bridge, plan, facts })
+}
+
+/// The base has moved since the gate: what is deployed is tested as merged.
+async fn test_again(cx: &Cx<'_>, desk: &Desk<'_>, bridge: &mut Bridge) -> Result<(), Stop> {
+    cx.note("the base has moved since the gate: testing the merged tree");
+    let mut wrong = Vec::new();
+    if desk.policy.linter {
+        let lint = cx.stage(Stage::Lint, run_lint(bridge)).await?;
+        wrong.extend(lint.errors);
+    }
+    let tests = cx.stage(Stage::Test, run_tests(bridge)).await?;
+    if !tests.is_sound() {
+        wrong.extend(tests.failures.into_iter().map(|failure| failure.name));
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(Stop::refused(
+        Reason::TestsFailed,
+        format!(
+            "Merged into the current base, this change fails: {}. Merge the base branch into it and \
+             mend that.",
+            wrong.join("; ")
+        ),
+    ))
+}
+
+/// The prod plan; refused when it does something else than the one that was previewed.
+async fn plan(
+    desk: &Desk<'_>,
+    facts: &Facts,
+    bridge: &mut Bridge,
+    gate: &GateResult,
+) -> Result<Plan, Stop> {
+    let at = gate::Desk { facts, policy: &desk.policy, board: &desk.board };
+    let planned =
+        gate::pr_environment::plan(&at, bridge, Purpose::Prod, &Environment::prod()).await?;
+    let plan = planned.map_err(|refusal| Stop::Refused(vec![refusal]))?;
+    let digest = seal::plan_digest(&plan.digest_input);
+    if gate.plan_digest.as_ref() != Some(&digest) {
+        return Err(Stop::Refused(vec![plan_changed(gate, &plan)]));
+    }
+    Ok(plan)
+}
+
+fn plan_changed(gate: &GateResult, plan: &Plan) -> Refusal {
+    let difference = gate.difference(&plan.digest_input);
+    Refusal::new(
+        Reason::PlanChanged,
+        format!(
+            "The plan changed since it was approved. {} Look at the new preview, and approve again \
+             if it is what you want.",
+            difference.join(" ")
+        ),
+    )
+}

@@ -1,0 +1,164 @@
+//! The full gate check: everything about a head that needs its code.
+//!
+//! Reads top to bottom: load, lint, unit tests, PR environment, prod plan preview. The result is
+//! sealed into the preview's check run, so that an approval that comes later runs none of it again.
+
+use crate::clock::unix_ms;
+use crate::engine::{Loaded, Plan};
+use crate::github::{Facts, PrState};
+use crate::job::{GateCheck, Refresh};
+use crate::outcome::{Stage, Stop};
+use crate::pipeline::board::Board;
+use crate::pipeline::bridge::Bridge;
+use crate::pipeline::cx::{Cx, Ended, stop_of_github};
+use crate::pipeline::judge::{self, GateState};
+use crate::policy::Policy;
+use crate::redact::Redactor;
+use crate::render::checks::{self, CheckKind, Said};
+use crate::render::deploy;
+use crate::seal::{self, GateOutcome, GateResult};
+
+pub(crate) mod pr_environment;
+pub(crate) mod tests;
+
+use pr_environment::{Previewed, Synced};
+use tests::Sound;
+
+impl Ended for Loaded {}
+
+/// What a gate check works on.
+pub(crate) struct Desk<'a> {
+    pub(crate) facts: &'a Facts,
+    pub(crate) policy: &'a Policy,
+    pub(crate) board: &'a Board,
+}
+
+/// The full gate check, as a job.
+pub(crate) async fn run(cx: &Cx<'_>, check: &GateCheck) -> Result<(), Stop> {
+    let facts = cx.stage(Stage::Gate, cx.facts(None)).await?;
+    if facts.state != PrState::Open || facts.fork {
+        cx.note("nothing to check: the pull request is closed, or its head is in a fork");
+        return Ok(());
+    }
+    if let Some(head) = check.head.as_ref().filter(|head| **head != facts.head) {
+        cx.note(format!("{} was replaced by {}", head.short(), facts.head.short()));
+        return Err(Stop::Superseded(facts.head));
+    }
+    let policy = cx.policy(&facts).await?;
+    let known = judge::gate_state(&facts, &cx.project, &cx.deps.settings.seal);
+    if check.refresh == Refresh::No && matches!(known, GateState::Sealed(_)) {
+        return judge::run(cx).await;
+    }
+    let board = Board::new(cx.deps, &cx.project, &facts, &cx.job.id);
+    judge::announce(&board, &policy);
+    let desk = Desk { facts: &facts, policy: &policy, board: &board };
+    let result = gate(cx, &desk).await;
+    if let Err(stop) = &result {
+        conclude_stopped(cx, &board, stop);
+    }
+    cx.stage(Stage::Report, async { board.flush().await.map_err(stop_of_github) }).await?;
+    drop(board);
+    result?;
+    judge::run(cx).await
+}
+
+/// The gate itself. A fault of the change is a result, not an error.
+async fn gate(cx: &Cx<'_>, desk: &Desk<'_>) -> Result<(), Stop> {
+    let mut bridge = cx.stage(Stage::Checkout, Bridge::open(cx, desk.facts)).await?;
+    let gated = match cx.stage(Stage::Load, bridge.load()).await {
+        Ok(_) => gated(cx, desk, &mut bridge).await?,
+        Err(Stop::Refused(refusals)) => {
+            let why = refusals.into_iter().map(|refusal| refusal.sentence).collect::<Vec<_>>();
+            let said = checks::broken(CheckKind::UnitTests, &why.join("\n"), None, redactor(cx));
+            desk.board.say(CheckKind::UnitTests, said);
+            Gated::unsound("the project does not load")
+        }
+        Err(stop) => return Err(stop),
+    };
+    let digest = |plan: &Plan| seal::plan_digest(&plan.digest_input);
+    let result = GateResult {
+        v: seal::VERSION,
+        project: cx.project.name.clone(),
+        head: desk.facts.head.clone(),
+        base: desk.facts.base.clone(),
+        policy: desk.facts.policy.clone(),
+        outcome: gated.outcome,
+        plan_digest: gated.preview.as_ref().map(digest),
+        digest_input: gated.preview.map(|plan| plan.digest_input).unwrap_or_default(),
+        tree: bridge.session.checkout().tree.clone(),
+        made_ms: unix_ms(cx.now()),
+    };
+    let seal = seal::seal(&result, &cx.deps.settings.seal);
+    desk.board.say(CheckKind::PrEnvironment, gated.pr);
+    desk.board.say(CheckKind::ProdPlan, gated.prod.sealed(&seal));
+    bridge.close().await
+}
+
+/// What the stages came to.
+struct Gated {
+    outcome: GateOutcome,
+    pr: Said,
+    prod: Said,
+    preview: Option<Plan>,
+}
+
+impl Gated {
+    /// Nothing is planned.
+    fn unsound(why: &str) -> Self {
+        Self {
+            outcome: GateOutcome::Failed,
+            pr: checks::skipped(CheckKind::PrEnvironment, why),
+            prod: checks::skipped(CheckKind::ProdPlan, why),
+            preview: None,
+        }
+    }
+}
+
+/// The stages that need a loaded project.
+async fn gated(cx: &Cx<'_>, desk: &Desk<'_>, bridge: &mut Bridge) -> Result<Gated, Stop> {
+    let lint = tests::lint(cx, desk, bridge).await?;
+    let tests = tests::unit_tests(cx, desk, bridge).await?;
+    if !lint.is_sound() {
+        return Ok(Gated::unsound("the linter found errors"));
+    }
+    if !tests.is_sound() {
+        return Ok(Gated::unsound("unit tests fail"));
+    }
+    desk.board.say(CheckKind::PrEnvironment, checks::running(CheckKind::PrEnvironment));
+    let synced = cx.stage(Stage::PrEnvironment, pr_environment::run(cx, desk, bridge)).await?;
+    if let Synced::Refused(_) = &synced {
+        let unsound = Gated::unsound("the PR environment could not be built");
+        return Ok(Gated { pr: synced.said(cx, desk), ..unsound });
+    }
+    let pr = synced.said(cx, desk);
+    desk.board.say(CheckKind::PrEnvironment, pr.clone());
+    desk.board.say(CheckKind::ProdPlan, checks::running(CheckKind::ProdPlan));
+    let previewed = cx.stage(Stage::ProdPlan, pr_environment::preview(desk, bridge)).await?;
+    let prod = previewed.said();
+    let (outcome, preview) = match previewed {
+        Previewed::Plan(plan) if plan.has_changes => (GateOutcome::Passed, Some(*plan)),
+        Previewed::Plan(plan) => (GateOutcome::NoChanges, Some(*plan)),
+        Previewed::Refused(_) => (GateOutcome::Failed, None),
+    };
+    Ok(Gated { outcome, pr, prod, preview })
+}
+
+fn redactor<'a>(cx: &'a Cx<'_>) -> &'a Redactor {
+    &cx.deps.settings.redactor
+}
+
+/// Shows on every open check why the gate stopped. What is tried again stays in progress.
+fn conclude_stopped(cx: &Cx<'_>, board: &Board, stop: &Stop) {
+    for kind in board.open() {
+        let said = match stop {
+            _ if kind == CheckKind::Deploy => continue,
+            Stop::Refused(refusals) => deploy::refused(refusals),
+            Stop::Superseded(newer) => checks::superseded(newer),
+            Stop::Broken { what, .. } if cx.attempts_left == 0 => {
+                checks::broken(kind, what, None, redactor(cx))
+            }
+            Stop::Broken { .. } | Stop::Later { .. } | Stop::Interrupted(_) => continue,
+        };
+        board.say(kind, said);
+    }
+}

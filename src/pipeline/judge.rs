@@ -1,0 +1,304 @@
+//! The fast look at a pull request: no Python, GitHub's facts only.
+//!
+//! It announces the checks, judges approval, and asks for what is missing: a full gate check, or the
+//! deploy. Every event leads here, and so does the end of a full gate check: whoever of gate and
+//! approval comes last sees the other's result, which was written before this read.
+
+use crate::clock::unix_ms;
+use crate::github::{CheckStatus, Facts, PrState, Role};
+use crate::job::{Deploy, GateCheck, Job, Refresh, Scope};
+use crate::names::{JobId, NodeId};
+use crate::observe::What;
+use crate::outcome::{Conclusion, Refusal, Stage, StageOutcome, Stop};
+use crate::pipeline::board::Board;
+use crate::pipeline::cx::{Cx, Ended, stop_of_github};
+use crate::pipeline::sticky;
+use crate::policy::approval::{self, Approval};
+use crate::policy::clearance::{self, Question};
+use crate::policy::{BotOptions, Policy};
+use crate::project::Project;
+use crate::render::checks::{self, CheckKind, Said};
+use crate::render::comment::State;
+use crate::render::deploy;
+use crate::seal::{self, GateResult, SealKey};
+
+/// What is known of the gate for a head, read from the check runs themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum GateState {
+    /// No result for this head and policy, and nobody works on one.
+    Missing,
+    /// Announced or being worked on.
+    Running,
+    /// It broke, or was stopped, without a result; somebody has to ask again.
+    Broke,
+    /// There is a result, signed by us.
+    Sealed(Box<GateResult>),
+}
+
+impl Ended for Approval {
+    fn ended(&self) -> StageOutcome {
+        match self {
+            Self::Missing { .. } => StageOutcome::Refused,
+            _ => StageOutcome::Ok,
+        }
+    }
+}
+
+/// The approval gate check, as a job.
+pub(crate) async fn run(cx: &Cx<'_>) -> Result<(), Stop> {
+    let facts = cx.stage(Stage::Gate, facts(cx)).await?;
+    if facts.state != PrState::Open {
+        cx.note("the pull request is closed: nothing to judge");
+        return Ok(());
+    }
+    let policy = cx.policy(&facts).await?;
+    let board = Board::new(cx.deps, &cx.project, &facts, &cx.job.id);
+    judge(cx, &facts, &policy, &board).await?;
+    cx.stage(Stage::Report, async { board.flush().await.map_err(stop_of_github) }).await
+}
+
+/// The facts, with those of a command that waits for the gate.
+pub(crate) async fn facts(cx: &Cx<'_>) -> Result<Facts, Stop> {
+    let facts = cx.facts(None).await?;
+    match waiting_command(&facts, &cx.project) {
+        Some(command) => cx.facts(Some(&command)).await,
+        None => Ok(facts),
+    }
+}
+
+/// Judges what the facts allow, shows it on the board, and publishes what follows.
+///
+/// Publishing comes before showing: a crash in between repeats the publishing, which is harmless,
+/// and never shows a promise that nobody keeps.
+pub(crate) async fn judge(
+    cx: &Cx<'_>,
+    facts: &Facts,
+    policy: &Policy,
+    board: &Board,
+) -> Result<(), Stop> {
+    let approval =
+        cx.stage(Stage::Approval, async { Ok(approval::decide(facts, policy, &cx.project)) });
+    let approval = approval.await?;
+    let gate = gate_state(facts, &cx.project, &cx.deps.settings.seal);
+    if facts.fork {
+        hold_fork(board, policy);
+    } else if gate == GateState::Missing {
+        ask_for_gate(cx, facts, policy, board).await?;
+    }
+    if !policy.approvers.is_empty() {
+        board.say(CheckKind::Approval, checks::approval(&approval));
+    }
+    let next = match &gate {
+        GateState::Missing | GateState::Running if !facts.fork => {
+            await_gate(facts, policy, board);
+            Next::Checking
+        }
+        gate => ask_for_deploy(cx, facts, policy, board, gate).await?,
+    };
+    let state = match &next {
+        Next::Checking => State::Checking,
+        Next::Ready => State::Ready,
+        Next::Published => State::Waiting { position: None, holder: None },
+        Next::Held(refusals) => State::Held(refusals),
+        // The comment says what the deploy wrote.
+        Next::Settled => return Ok(()),
+    };
+    sticky::show(cx, board, (facts, policy), state, None);
+    Ok(())
+}
+
+/// What happens next to a pull request.
+enum Next {
+    /// The gate has no result yet.
+    Checking,
+    /// The gate has its result, and no deploy can come.
+    Ready,
+    /// The deploy is on its way.
+    Published,
+    /// Something is missing.
+    Held(Vec<Refusal>),
+    /// A deploy of this head is on its way or done already.
+    Settled,
+}
+
+/// Publishes the full gate check and announces its checks.
+async fn ask_for_gate(
+    cx: &Cx<'_>,
+    facts: &Facts,
+    policy: &Policy,
+    board: &Board,
+) -> Result<(), Stop> {
+    cx.publish(Job::GateCheck(GateCheck {
+        project: cx.project.name.clone(),
+        pr: facts.number,
+        scope: Scope::Full,
+        head: Some(facts.head.clone()),
+        refresh: Refresh::No,
+    }))
+    .await?;
+    announce(board, policy);
+    Ok(())
+}
+
+/// Shows the gate's checks as queued.
+pub(crate) fn announce(board: &Board, policy: &Policy) {
+    for kind in gate_checks(policy) {
+        board.say(kind, checks::queued(kind));
+    }
+}
+
+/// The checks that a full gate check concludes.
+fn gate_checks(policy: &Policy) -> impl Iterator<Item = CheckKind> {
+    let linter = policy.linter.then_some(CheckKind::Linter);
+    let always = [CheckKind::UnitTests, CheckKind::PrEnvironment, CheckKind::ProdPlan];
+    linter.into_iter().chain(always)
+}
+
+/// While the gate is not done the deploy's check says that it waits for it.
+fn await_gate(facts: &Facts, policy: &Policy, board: &Board) {
+    if !policy.can_deploy() || !policy.is_production(&facts.base_branch) {
+        return;
+    }
+    let said = marked(checks::queued(CheckKind::Deploy), facts);
+    board.say(CheckKind::Deploy, said);
+}
+
+/// Publishes the deploy when everything is there, else shows why not. Says what holds it back.
+async fn ask_for_deploy(
+    cx: &Cx<'_>,
+    facts: &Facts,
+    policy: &Policy,
+    board: &Board,
+    gate: &GateState,
+) -> Result<Next, Stop> {
+    if !policy.can_deploy() || !policy.is_production(&facts.base_branch) {
+        return Ok(Next::Ready);
+    }
+    let id = JobId::of_deploy(&cx.project.name, facts.number, &facts.head);
+    if deploy_is_settled(facts, &cx.project, &id) {
+        return Ok(Next::Settled);
+    }
+    let question = Question {
+        facts,
+        policy,
+        project: &cx.project,
+        head: &facts.head,
+        role: commenter_role(cx, facts, policy).await?,
+        gate: gate.result(),
+    };
+    match clearance::decide(&question) {
+        Ok(_cleared) => {
+            let command = facts.command.as_ref().map(|command| command.id.clone());
+            cx.publish(Job::Deploy(Deploy {
+                project: cx.project.name.clone(),
+                pr: facts.number,
+                head: facts.head.clone(),
+                command,
+                signalled_ms: unix_ms(cx.now()),
+            }))
+            .await?;
+            board.say_for(CheckKind::Deploy, marked(deploy::waiting(None, None), facts), Some(id));
+            Ok(Next::Published)
+        }
+        Err(refusals) => {
+            board.say(CheckKind::Deploy, deploy::refused(&refusals));
+            cx.tell(What::Refused(refusals.clone()));
+            Ok(Next::Held(refusals))
+        }
+    }
+}
+
+/// What the commenter may do, asked only where it matters: no approvers, and a command.
+pub(crate) async fn commenter_role(
+    cx: &Cx<'_>,
+    facts: &Facts,
+    policy: &Policy,
+) -> Result<Option<Role>, Stop> {
+    let author = facts.command.as_ref().and_then(|command| command.author.as_ref());
+    match author {
+        Some(author) if policy.approvers.is_empty() => {
+            let role = cx.deps.github.role(&cx.project.repository, author).await;
+            role.map(Some).map_err(stop_of_github)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A deploy of this head was published and has not ended, or has succeeded.
+fn deploy_is_settled(facts: &Facts, project: &Project, id: &JobId) -> bool {
+    let name = checks::name(CheckKind::Deploy, project);
+    facts.checks.iter().filter(|check| check.name == name).any(|check| match check.status {
+        CheckStatus::Completed(conclusion) => conclusion == Conclusion::Success,
+        CheckStatus::Queued | CheckStatus::InProgress => check.external_id == id.as_str(),
+    })
+}
+
+/// Shows that a fork's code is not run.
+fn hold_fork(board: &Board, policy: &Policy) {
+    for kind in gate_checks(policy) {
+        board.say(kind, checks::skipped(kind, "the head is in a fork, whose code is not run"));
+    }
+}
+
+/// Reads the gate's state from the check runs.
+pub(crate) fn gate_state(facts: &Facts, project: &Project, key: &SealKey) -> GateState {
+    let name = checks::name(CheckKind::ProdPlan, project);
+    let Some(check) = facts.checks.iter().find(|check| check.name == name) else {
+        return GateState::Missing;
+    };
+    if !matches!(check.status, CheckStatus::Completed(_)) {
+        return GateState::Running;
+    }
+    match seal::unseal(&check.summary, key, &project.name) {
+        Some(result) if result.head == facts.head && result.policy == facts.policy => {
+            GateState::Sealed(Box::new(result))
+        }
+        Some(_) => GateState::Missing,
+        None => GateState::Broke,
+    }
+}
+
+impl GateState {
+    /// The result, when there is one.
+    pub(crate) fn result(&self) -> Option<&GateResult> {
+        match self {
+            Self::Sealed(result) => Some(result),
+            _ => None,
+        }
+    }
+}
+
+/// A hidden line that remembers which comment asked for the deploy. It need not be signed: the
+/// comment itself is read again, and judged, whenever it counts.
+pub(crate) fn command_mark(command: &NodeId) -> String {
+    format!("<!-- sluice:command {command} -->")
+}
+
+/// What an open deploy check says, with the command that it waits with.
+fn marked(mut said: Said, facts: &Facts) -> Said {
+    if let Some(command) = &facts.command {
+        said.summary = format!("{}\n{}", said.summary, command_mark(&command.id));
+    }
+    said
+}
+
+/// The command that an open deploy check remembers.
+fn waiting_command(facts: &Facts, project: &Project) -> Option<NodeId> {
+    let name = checks::name(CheckKind::Deploy, project);
+    let check = facts.checks.iter().find(|check| check.name == name)?;
+    if matches!(check.status, CheckStatus::Completed(_)) {
+        return None;
+    }
+    let (_, rest) = check.summary.split_once("<!-- sluice:command ")?;
+    NodeId::new(rest.split_once(" -->")?.0).ok()
+}
+
+/// The environment of a pull request.
+pub(crate) fn pr_environment(
+    bot: &BotOptions,
+    project: &Project,
+    facts: &Facts,
+) -> crate::names::Environment {
+    let prefix = bot.pr_environment_name.as_deref().unwrap_or(project.repository.name());
+    crate::names::Environment::of_pr(prefix, facts.number)
+}

@@ -1,0 +1,209 @@
+//! The pipelines: one function per job that reads top to bottom, one file per stage.
+//!
+//! Owns the order of things and what follows from what. Refuses to know any adapter.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, unix_ms};
+use crate::engine::Engine;
+use crate::github::{Ask, GitHub};
+use crate::job::{Envelope, Job, Scope};
+use crate::lease::Leases;
+use crate::lease::Timings;
+use crate::lease::hold::Keeper;
+use crate::ledger::Ledger;
+use crate::names::{NodeId, PrNumber, ProjectName};
+use crate::observe::{Event, Observer, What};
+use crate::outcome::{self, Disposition, Stop};
+use crate::project::Project;
+use crate::queue::{Queue, RetryPolicy};
+use crate::redact::Redactor;
+use crate::seal::SealKey;
+
+mod apply;
+mod board;
+mod bridge;
+mod cleanup;
+mod command;
+mod cx;
+mod deploy;
+mod gate;
+mod judge;
+mod sticky;
+
+use cx::Cx;
+
+/// All that a job needs from the outside.
+#[derive(Clone)]
+pub struct Deps {
+    /// Where jobs wait.
+    pub queue: Arc<dyn Queue>,
+    /// Who may change an environment.
+    pub leases: Arc<dyn Leases>,
+    /// GitHub.
+    pub github: Arc<dyn GitHub>,
+    /// SQLMesh on a checkout.
+    pub engine: Arc<dyn Engine>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Who is told.
+    pub observer: Arc<dyn Observer>,
+    /// What is remembered, for speed only.
+    pub ledger: Arc<dyn Ledger>,
+    /// The projects that are served.
+    pub projects: Arc<[Arc<Project>]>,
+    /// What the operator set.
+    pub settings: Arc<Settings>,
+}
+
+/// What the operator set, as the pipelines need it.
+#[derive(Debug)]
+pub struct Settings {
+    /// Signs gate results.
+    pub seal: SealKey,
+    /// Stands in front of everything that leaves.
+    pub redactor: Arc<Redactor>,
+    /// How broken jobs are retried.
+    pub retry: RetryPolicy,
+    /// How leases are kept.
+    pub lease: Timings,
+    /// Host and process, for lease holders.
+    pub host: String,
+    /// Where a check run's "Details" leads, without a slash at the end.
+    pub status_url: Option<String>,
+    /// Changes are shown at most this often.
+    pub report_every: Duration,
+    /// Progress of an apply is shown at most this often.
+    pub progress_every: Duration,
+    /// A gate check may take this long.
+    pub gate_timeout: Duration,
+    /// A deploy may take this long, waiting included.
+    pub deploy_timeout: Duration,
+    /// How long GitHub is asked again whether a pull request can be merged; it was seen to take up to
+    /// 3 minutes.
+    pub mergeability_patience: Duration,
+    /// How long a merge that GitHub refuses is tried again while prod stays reserved.
+    pub merge_patience: Duration,
+}
+
+impl Deps {
+    /// What is needed to hold leases.
+    fn keeper(&self) -> Keeper {
+        Keeper {
+            leases: Arc::clone(&self.leases),
+            clock: Arc::clone(&self.clock),
+            observer: Arc::clone(&self.observer),
+            timings: self.settings.lease,
+            host: self.settings.host.clone(),
+        }
+    }
+
+    /// A project by its name.
+    pub fn project(&self, name: &ProjectName) -> Option<&Arc<Project>> {
+        self.projects.iter().find(|project| project.name == *name)
+    }
+}
+
+/// Runs a job and says what becomes of its message.
+///
+/// `attempt` counts earlier tries. Every end is told to the observer, and a failure is logged here
+/// and nowhere else.
+pub async fn perform(
+    deps: &Deps,
+    envelope: &Envelope,
+    attempt: u32,
+    cancel: CancellationToken,
+) -> Disposition {
+    let Some(project) = deps.project(envelope.job.project()) else {
+        return Disposition::Dead(format!(
+            "project {} is not configured here",
+            envelope.job.project()
+        ));
+    };
+    let attempts_left = deps.settings.retry.left(attempt);
+    let cx = Cx {
+        deps,
+        project: Arc::clone(project),
+        job: envelope.job_ref(),
+        envelope,
+        attempts_left,
+        cancel: cancel.child_token(),
+    };
+    let queued = unix_ms(cx.now()).saturating_sub(envelope.enqueued_ms);
+    cx.tell(What::Started { queued: Duration::from_millis(queued) });
+    let result = Box::pin(bounded(&cx, run(&cx))).await;
+    let disposition = match &result {
+        Ok(()) => Disposition::Done,
+        Err(stop) => outcome::disposition(stop, attempts_left),
+    };
+    settled(&cx, &result, &disposition);
+    disposition
+}
+
+async fn run(cx: &Cx<'_>) -> Result<(), Stop> {
+    match &cx.envelope.job {
+        Job::GateCheck(check) if check.scope == Scope::Full => gate::run(cx, check).await,
+        Job::GateCheck(_) => judge::run(cx).await,
+        Job::Command(command) => command::run(cx, command).await,
+        Job::Deploy(job) => deploy::run(cx, job).await,
+        Job::Cleanup(job) => cleanup::run(cx, job).await,
+    }
+}
+
+/// Gives a job its time limit: when it is over the job is cancelled, and still ends in order.
+async fn bounded(cx: &Cx<'_>, work: impl Future<Output = Result<(), Stop>>) -> Result<(), Stop> {
+    let limit = match &cx.envelope.job {
+        Job::Deploy(_) => cx.deps.settings.deploy_timeout,
+        _ => cx.deps.settings.gate_timeout,
+    };
+    tokio::pin!(work);
+    tokio::select! {
+        result = &mut work => return result,
+        () = cx.deps.clock.sleep(limit) => cx.cancel.cancel(),
+    }
+    match work.await {
+        Err(Stop::Interrupted(_)) => Err(Stop::Broken {
+            what: format!("the job took longer than its limit of {} s", limit.as_secs()),
+            source: None,
+        }),
+        result => result,
+    }
+}
+
+/// Tells how the job ended, and logs it when that needs somebody's eye.
+fn settled(cx: &Cx<'_>, result: &Result<(), Stop>, disposition: &Disposition) {
+    if let Err(Stop::Refused(refusals)) = result {
+        cx.tell(What::Refused(refusals.clone()));
+    }
+    let why = result.as_ref().err().map(ToString::to_string);
+    let why = why.map(|why| cx.deps.settings.redactor.redact(&why).into_owned());
+    let label = disposition.label();
+    match (disposition, &why) {
+        (Disposition::Dead(_), Some(why)) => {
+            tracing::error!(job = %cx.job.id, %why, "the job failed for good");
+        }
+        (Disposition::Retry, Some(why)) => {
+            tracing::warn!(job = %cx.job.id, %why, "the job failed and is retried");
+        }
+        _ => tracing::info!(job = %cx.job.id, disposition = label, why, "the job ended"),
+    }
+    cx.deps.observer.observe(&Event {
+        at: cx.now(),
+        job: Some(cx.job.clone()),
+        what: What::Settled { disposition: label, why },
+    });
+}
+
+/// What GitHub is asked about a pull request of a project.
+fn ask(project: &Project, pr: PrNumber, command: Option<&NodeId>) -> Ask {
+    Ask {
+        repository: project.repository.clone(),
+        pr,
+        path: project.path.clone(),
+        marker: crate::render::comment::marker(project),
+        command: command.cloned(),
+    }
+}
