@@ -57,10 +57,19 @@ async fn every_disguise_of_a_limit_ends_the_call_at_once() {
 
 #[tokio::test]
 async fn an_answer_without_end_is_not_read_to_its_end() {
-    let endless = || Say::Answer(200, vec![], " ".repeat(17 * 1024 * 1024));
+    let right = serde_json::json!({ "data": facts() }).to_string();
+    let endless = || Say::Answer(200, vec![], right.clone() + &" ".repeat(17 * 1024 * 1024));
     let town = Scripted::says(vec![endless(), endless(), endless()]).await;
     let error = town.github.facts(&ask()).await.unwrap_err();
     assert!(matches!(error, GitHubError::Unavailable { .. }), "{error:?}");
+    town.finish();
+}
+
+#[tokio::test]
+async fn silence_has_an_end() {
+    let town = Scripted::says(vec![Say::Nothing, Say::Nothing, Say::Nothing]).await;
+    let error = town.github.facts(&ask()).await.unwrap_err();
+    assert!(error.to_string().ends_with("no answer within 500ms"), "{error}");
     town.finish();
 }
 
