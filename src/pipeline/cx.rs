@@ -1,7 +1,7 @@
 //! What every stage of a job has at hand, and the one place where a stage is timed and counted.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
@@ -47,16 +47,40 @@ impl Cx<'_> {
         stage: Stage,
         work: impl Future<Output = Result<T, Stop>>,
     ) -> Result<T, Stop> {
-        let begun = self.deps.clock.instant();
-        self.tell(What::StageStarted(stage));
-        let mut running = InFlight { cx: self, stage, begun, outcome: StageOutcome::Interrupted };
+        let running = self.begin(stage);
         let result = work.await;
-        running.outcome = match &result {
+        running.end(match &result {
             Ok(value) => value.ended(),
             Err(stop) => stop.stage_outcome(),
-        };
-        drop(running);
+        });
         result
+    }
+
+    /// Begins a stage whose end is not the end of a future, such as the wait for a lease.
+    pub(crate) fn begin(&self, stage: Stage) -> InFlight<'_> {
+        let begun = self.deps.clock.instant();
+        self.tell(What::StageStarted(stage));
+        InFlight { cx: self, stage, begun, outcome: StageOutcome::Interrupted }
+    }
+
+    /// Gives work a time limit: when it is over the job is cancelled, and still ends in order.
+    pub(crate) async fn within<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, Stop>>,
+    ) -> Result<T, Stop> {
+        tokio::pin!(work);
+        tokio::select! {
+            result = &mut work => return result,
+            () = self.deps.clock.sleep(limit) => self.cancel.cancel(),
+        }
+        match work.await {
+            Err(Stop::Interrupted(_)) => Err(Stop::Broken {
+                what: format!("the job took longer than its limit of {} s", limit.as_secs()),
+                source: None,
+            }),
+            result => result,
+        }
     }
 
     /// All facts of the pull request, now.
@@ -104,15 +128,23 @@ impl Cx<'_> {
     }
 }
 
-/// Ends the stage in the metrics even when the job is dropped in the middle of it.
-struct InFlight<'a, 'b> {
-    cx: &'a Cx<'b>,
+/// A stage that runs. It ends in the metrics even when the job is dropped in the middle of it: as
+/// interrupted.
+pub(crate) struct InFlight<'a> {
+    cx: &'a Cx<'a>,
     stage: Stage,
-    begun: std::time::Instant,
+    begun: Instant,
     outcome: StageOutcome,
 }
 
-impl Drop for InFlight<'_, '_> {
+impl InFlight<'_> {
+    /// Ends it so.
+    pub(crate) fn end(mut self, outcome: StageOutcome) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         let took = self.cx.deps.clock.instant().saturating_duration_since(self.begun);
         self.cx.tell(What::StageEnded { stage: self.stage, outcome: self.outcome, took });

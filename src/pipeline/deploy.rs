@@ -10,11 +10,11 @@ use crate::engine::Plan;
 use crate::github::{CheckStatus, Facts, MergedCommit, PrState};
 use crate::job::{Deploy, GateCheck, Job, Refresh, Scope};
 use crate::lease::Obstacle;
-use crate::lease::hold::hold;
+use crate::lease::hold::{Lease, hold};
 use crate::lease::{Wait, Wish};
 use crate::names::Environment;
 use crate::observe::What;
-use crate::outcome::{DeployOutcome, Reason, Stage, Stop};
+use crate::outcome::{DeployOutcome, Reason, Stage, StageOutcome, Stop};
 use crate::pipeline::board::Board;
 use crate::pipeline::bridge::Bridge;
 use crate::pipeline::cx::{Cx, stop_of_github};
@@ -67,22 +67,35 @@ pub(crate) async fn run(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
 /// Takes one head to prod.
 async fn deploy(cx: &Cx<'_>, desk: &Desk<'_>, facts: &Facts) -> Result<Deployed, Stop> {
     clear::run(cx, desk, facts).await?;
-    let prod = Environment::prod();
+    let limit = cx.deps.settings.deploy_timeout;
     let told = |obstacle: &Obstacle| finish::show_waiting(cx, desk, facts, obstacle);
-    let wait = Wait::UpTo { at_most: cx.deps.settings.deploy_timeout, told: &told };
+    let wait = Wait::UpTo { at_most: limit, told: &told };
+    let prod = Environment::prod();
     let wish = Wish::environment(&cx.job, &desk.job.head, &prod, wait, &cx.cancel);
+    let waiting = cx.begin(Stage::Lease);
     let (deployed, bridge) = hold(&cx.deps.keeper(), wish, async |lease| {
-        let facts = clear::refresh(cx, desk, facts).await?;
-        let planned = plan::run(cx, desk, facts, lease).await?;
-        let mut ticket = cx.stage(Stage::Validate, Ticket::issue(cx, desk, planned, lease)).await?;
-        let applied = cx.stage(Stage::Apply, ticket.apply(cx, desk, lease)).await?;
-        let merged = cx.stage(Stage::Merge, merge::run(cx, desk, &ticket, &applied, lease)).await?;
-        let (bridge, plan, cleared) = ticket.spent();
-        Ok((Deployed { done: Some((plan, cleared)), merged }, bridge))
+        waiting.end(StageOutcome::Ok);
+        cx.within(limit, under_lease(cx, desk, facts, lease)).await
     })
     .await?;
     cx.stage(Stage::Cleanup, finish::clean_up(cx, desk, facts, bridge)).await?;
     Ok(deployed)
+}
+
+/// The critical section: what prod runs and what main has are the same before it and after it.
+async fn under_lease(
+    cx: &Cx<'_>,
+    desk: &Desk<'_>,
+    facts: &Facts,
+    lease: &Lease,
+) -> Result<(Deployed, Bridge), Stop> {
+    let facts = clear::refresh(cx, desk, facts).await?;
+    let planned = plan::run(cx, desk, facts, lease).await?;
+    let mut ticket = cx.stage(Stage::Validate, Ticket::issue(cx, desk, planned, lease)).await?;
+    let applied = cx.stage(Stage::Apply, ticket.apply(cx, desk, lease)).await?;
+    let merged = cx.stage(Stage::Merge, merge::run(cx, desk, &ticket, &applied, lease)).await?;
+    let (bridge, plan, cleared) = ticket.spent();
+    Ok((Deployed { done: Some((plan, cleared)), merged }, bridge))
 }
 
 /// Another try of this deploy merged and did not get to the end: only the cleanup is left.

@@ -80,7 +80,7 @@ pub struct Settings {
     pub progress_every: Duration,
     /// A gate check may take this long.
     pub gate_timeout: Duration,
-    /// A deploy may take this long, waiting included.
+    /// A deploy may take this long once it has prod, and wait as long for it.
     pub deploy_timeout: Duration,
     /// How long GitHub is asked again whether a pull request can be merged; it was seen to take up to
     /// 3 minutes.
@@ -134,7 +134,7 @@ pub async fn perform(
     };
     let queued = unix_ms(cx.now()).saturating_sub(envelope.enqueued_ms);
     cx.tell(What::Started { queued: Duration::from_millis(queued) });
-    let result = Box::pin(bounded(&cx, run(&cx))).await;
+    let result = Box::pin(run(&cx)).await;
     let disposition = match &result {
         Ok(()) => Disposition::Done,
         Err(stop) => outcome::disposition(stop, attempts_left),
@@ -144,32 +144,16 @@ pub async fn perform(
 }
 
 async fn run(cx: &Cx<'_>) -> Result<(), Stop> {
+    let limit = cx.deps.settings.gate_timeout;
     match &cx.envelope.job {
-        Job::GateCheck(check) if check.scope == Scope::Full => gate::run(cx, check).await,
-        Job::GateCheck(_) => judge::run(cx).await,
-        Job::Command(command) => command::run(cx, command).await,
+        Job::GateCheck(check) if check.scope == Scope::Full => {
+            cx.within(limit, gate::run(cx, check)).await
+        }
+        Job::GateCheck(_) => cx.within(limit, judge::run(cx)).await,
+        Job::Command(command) => cx.within(limit, command::run(cx, command)).await,
+        // A deploy's time starts when it has prod.
         Job::Deploy(job) => deploy::run(cx, job).await,
-        Job::Cleanup(job) => cleanup::run(cx, job).await,
-    }
-}
-
-/// Gives a job its time limit: when it is over the job is cancelled, and still ends in order.
-async fn bounded(cx: &Cx<'_>, work: impl Future<Output = Result<(), Stop>>) -> Result<(), Stop> {
-    let limit = match &cx.envelope.job {
-        Job::Deploy(_) => cx.deps.settings.deploy_timeout,
-        _ => cx.deps.settings.gate_timeout,
-    };
-    tokio::pin!(work);
-    tokio::select! {
-        result = &mut work => return result,
-        () = cx.deps.clock.sleep(limit) => cx.cancel.cancel(),
-    }
-    match work.await {
-        Err(Stop::Interrupted(_)) => Err(Stop::Broken {
-            what: format!("the job took longer than its limit of {} s", limit.as_secs()),
-            source: None,
-        }),
-        result => result,
+        Job::Cleanup(job) => cx.within(limit, cleanup::run(cx, job)).await,
     }
 }
 
