@@ -24,6 +24,7 @@ const PROCESS_HOMES: &[&str] = &[
     "worker/src/checkout",
     "worker/src/sqlmesh",
     "worker/src/venv",
+    "worker/tests/checkout",
     "sim/src/git",
     "cli/src/demo",
     "tests/",
