@@ -1,3 +1,4 @@
 //! The worker's side of sluice: GitHub, git and SQLMesh behind sluice's ports.
 
+pub mod checkout;
 pub mod github;
