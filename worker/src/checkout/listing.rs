@@ -102,7 +102,7 @@ fn unreadable(command: &str, output: &[u8]) -> EngineError {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
 
     #[test]
