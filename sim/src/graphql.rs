@@ -7,6 +7,7 @@ mod commit;
 mod connection;
 mod mutation;
 mod node;
+mod protection;
 mod pull;
 mod query;
 mod repository;

@@ -178,7 +178,8 @@ impl Standin {
         RepositoryDraft { standin: self.clone(), name: RepositoryName::new(name) }
     }
 
-    /// Looks at the world, briefly.
+    /// Looks at the world, briefly: nothing else happens meanwhile, and another look from inside
+    /// the closure would wait for ever.
     pub fn world<T>(&self, look: impl FnOnce(&World) -> T) -> T {
         self.shared.look(look)
     }

@@ -32,7 +32,7 @@ pub use identity::{App, Identity, Role, User};
 pub use merge::{MergeMethod, MergeRequest, Merged};
 pub use mergeability::{MergeState, Mergeable, ReviewDecision};
 pub use node::{Kind, NodeId};
-pub use protection::Protection;
+pub use protection::{Origin, Protection};
 pub use pull::{Pr, PullRequest, PullSpec, PullState};
 pub use push::{Activity, ActivityType, Push};
 pub use repository::{Files, Repository, RepositoryName};

@@ -1,5 +1,7 @@
 //! Check suites, check runs, commit statuses and their rollup.
 
+#![allow(clippy::too_many_arguments, reason = "the arguments are GitHub's own")]
+
 use async_graphql::{ComplexObject, Context, ID, InputObject, SimpleObject, Union};
 
 use super::connection::{Connection, Window};

@@ -1,21 +1,23 @@
 //! Git objects: commits, trees, blobs, and references to them.
 
+#![allow(clippy::too_many_arguments, reason = "the arguments are GitHub's own")]
+
 use async_graphql::{ComplexObject, Context, Interface, SimpleObject};
 
 use super::check::{CheckSuite, CheckSuiteFilter, StatusCheckRollup};
 use super::connection::{Connection, Window};
-use super::repository::BranchProtectionRule;
+use super::protection::{BranchProtectionRule, RefUpdateRule, RepositoryRule};
 use super::scalar::{DateTime, GitObjectID};
 use super::with_world;
 use crate::git::{self, ObjectKind};
-use crate::world::{self, RepositoryName, World, WorldError};
+use crate::world::{self, Origin, RepositoryName, World, WorldError};
 
 /// `GitObject`.
 #[derive(Interface)]
 #[graphql(field(name = "oid", ty = "&GitObjectID"))]
 pub(crate) enum GitObject {
     /// A commit.
-    Commit(Commit),
+    Commit(Box<Commit>),
     /// A directory.
     Tree(Tree),
     /// A file's content.
@@ -47,7 +49,7 @@ impl GitObject {
         let Some(object) = home.git.object(expression)? else { return Ok(None) };
         let oid = GitObjectID::from(&object.oid);
         Ok(Some(match object.kind {
-            ObjectKind::Commit => Self::Commit(Commit::of(home, &object.oid)?),
+            ObjectKind::Commit => Self::Commit(Box::new(Commit::of(home, &object.oid)?)),
             ObjectKind::Tree => Self::Tree(Tree { oid }),
             ObjectKind::Blob => {
                 let byte_size = object.content.len();
@@ -113,8 +115,33 @@ impl Ref {
     ) -> async_graphql::Result<Option<BranchProtectionRule>> {
         with_world(context, |world| {
             let rule = world.repository(&self.home)?.protection.get(&self.name);
-            Ok(rule.map(|rule| BranchProtectionRule::of(&self.name, rule)))
+            let classic = rule.filter(|rule| rule.origin == Origin::Classic);
+            Ok(classic.map(|rule| BranchProtectionRule::of(&self.name, rule)))
         })
+    }
+
+    async fn ref_update_rule(
+        &self,
+        context: &Context<'_>,
+    ) -> async_graphql::Result<Option<RefUpdateRule>> {
+        with_world(context, |world| {
+            let rule = world.repository(&self.home)?.protection.get(&self.name);
+            Ok(rule.and_then(|rule| RefUpdateRule::of(&self.name, rule)))
+        })
+    }
+
+    async fn rules(
+        &self,
+        context: &Context<'_>,
+        first: Option<i32>,
+        last: Option<i32>,
+        after: Option<String>,
+    ) -> async_graphql::Result<Option<Connection<RepositoryRule>>> {
+        let rules = with_world(context, |world| {
+            let rule = world.repository(&self.home)?.protection.get(&self.name);
+            Ok(rule.map(RepositoryRule::of).unwrap_or_default())
+        })?;
+        Window { first, last, after }.cut("rules", rules).map(Some)
     }
 }
 

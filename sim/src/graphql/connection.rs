@@ -5,8 +5,8 @@ use async_graphql::{OutputType, SimpleObject};
 use super::check::{App, CheckRun, CheckSuite, StatusCheckRollupContext};
 use super::comment::IssueComment;
 use super::commit::Commit;
+use super::protection::{BranchProtectionRule, RepositoryRule};
 use super::pull::{PullRequest, PullRequestChangedFile, PullRequestCommit, PullRequestReview};
-use super::repository::BranchProtectionRule;
 use super::typed;
 
 /// The most that one page may hold.
@@ -34,7 +34,8 @@ pub(crate) struct PageInfo {
     concrete(name = "CheckRunConnection", params(CheckRun)),
     concrete(name = "AppConnection", params(App)),
     concrete(name = "StatusCheckRollupContextConnection", params(StatusCheckRollupContext)),
-    concrete(name = "BranchProtectionRuleConnection", params(BranchProtectionRule))
+    concrete(name = "BranchProtectionRuleConnection", params(BranchProtectionRule)),
+    concrete(name = "RepositoryRuleConnection", params(RepositoryRule))
 )]
 pub(crate) struct Connection<T: OutputType> {
     nodes: Vec<T>,

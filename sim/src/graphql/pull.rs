@@ -1,5 +1,7 @@
 //! Pull requests and their reviews, commits and files.
 
+#![allow(clippy::too_many_arguments, reason = "the arguments are GitHub's own")]
+
 use async_graphql::{ComplexObject, Context, ID, SimpleObject};
 
 use super::comment::{Actor, IssueComment};

@@ -1,14 +1,17 @@
-//! Repositories and their branch protection.
+//! Repositories.
+
+#![allow(clippy::too_many_arguments, reason = "the arguments are GitHub's own")]
 
 use async_graphql::{ComplexObject, Context, ID, SimpleObject};
 
 use super::commit::{GitObject, Ref};
 use super::connection::{Connection, Window};
+use super::protection::BranchProtectionRule;
 use super::pull::PullRequest;
 use super::scalar::{GitObjectID, Uri};
 use super::words::PullRequestState;
 use super::{typed, with_world};
-use crate::world::{self, Kind, NodeId, Pr, RepositoryName, World};
+use crate::world::{self, Kind, NodeId, Origin, Pr, RepositoryName, World};
 
 /// `Repository`.
 #[derive(SimpleObject)]
@@ -38,34 +41,6 @@ impl Repository {
             url: Uri(format!("{}/{}", world.url(), home.name)),
             default_branch_ref: Ref::branch(home, &home.default_branch),
             home: home.name.clone(),
-        }
-    }
-}
-
-/// `BranchProtectionRule`.
-#[derive(SimpleObject)]
-pub(crate) struct BranchProtectionRule {
-    pattern: String,
-    requires_approving_reviews: bool,
-    required_approving_review_count: Option<usize>,
-    requires_status_checks: bool,
-    required_status_check_contexts: Vec<String>,
-    requires_strict_status_checks: bool,
-    dismisses_stale_reviews: bool,
-    is_admin_enforced: bool,
-}
-
-impl BranchProtectionRule {
-    pub(crate) fn of(pattern: &str, rule: &world::Protection) -> Self {
-        Self {
-            pattern: pattern.to_owned(),
-            requires_approving_reviews: rule.required_approvals > 0,
-            required_approving_review_count: Some(rule.required_approvals),
-            requires_status_checks: !rule.required_checks.is_empty(),
-            required_status_check_contexts: rule.required_checks.clone(),
-            requires_strict_status_checks: rule.strict,
-            dismisses_stale_reviews: rule.dismiss_stale,
-            is_admin_enforced: rule.enforce_admins,
         }
     }
 }
@@ -132,7 +107,8 @@ impl Repository {
     ) -> async_graphql::Result<Connection<BranchProtectionRule>> {
         let rules = with_world(context, |world| {
             let rules = world.repository(&self.home)?.protection.iter();
-            Ok(rules.map(|(branch, rule)| BranchProtectionRule::of(branch, rule)).collect())
+            let classic = rules.filter(|(_, rule)| rule.origin == Origin::Classic);
+            Ok(classic.map(|(branch, rule)| BranchProtectionRule::of(branch, rule)).collect())
         })?;
         Window { first, last, after }.cut("branchProtectionRules", rules)
     }

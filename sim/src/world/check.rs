@@ -1,6 +1,10 @@
 //! Check suites, check runs and commit statuses: what machines say about a commit.
 
+mod standing;
+
 use std::time::SystemTime;
+
+pub use standing::RollupState;
 
 use super::{Identity, Repository, RepositoryName, World, WorldError};
 use crate::git::Oid;
@@ -53,15 +57,6 @@ impl CheckConclusion {
 #[allow(missing_docs, reason = "GitHub's own words")]
 pub enum StatusState {
     Error,
-    Failure,
-    Pending,
-    Success,
-}
-
-/// All checks and statuses of a commit in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "GitHub's own words")]
-pub enum RollupState {
     Failure,
     Pending,
     Success,
@@ -257,7 +252,7 @@ impl World {
             let action = if over { "completed" } else { "created" };
             let (repository, run) = self.check_run(name, id)?;
             let payload = shape::check_run_event(self, repository, run);
-            self.emit(&Identity::App, name, "check_run", Some(action), payload)?;
+            self.emit(&Identity::App, name, ("check_run", Some(action)), payload)?;
         }
         Ok(())
     }
@@ -278,7 +273,7 @@ impl World {
         if let Some(run) = run {
             let (repository, run) = self.check_run(name, run)?;
             let payload = shape::check_run_event(self, repository, run);
-            return self.emit(by, name, "check_run", Some("rerequested"), payload);
+            return self.emit(by, name, ("check_run", Some("rerequested")), payload);
         }
         self.emit_suite(by, name, suite, "rerequested")
     }
@@ -306,7 +301,7 @@ impl World {
         let suite =
             repository.suites.iter().find(|one| one.id == suite).ok_or(WorldError::NotFound)?;
         let payload = shape::check_suite_event(self, repository, suite);
-        self.emit(by, name, "check_suite", Some(action), payload)
+        self.emit(by, name, ("check_suite", Some(action)), payload)
     }
 
     fn suite(&mut self, app: &str, name: &RepositoryName, commit: &Oid) -> Result<u64, WorldError> {
@@ -377,67 +372,6 @@ impl CheckRun {
             self.output.text = output.text.or(self.output.text.take());
             self.output.annotations += output.annotations;
         }
-    }
-}
-
-impl Repository {
-    /// All check runs of a commit, oldest first.
-    pub fn runs_of(&self, commit: &Oid) -> impl Iterator<Item = &CheckRun> {
-        self.runs.values().filter(move |run| run.commit == *commit)
-    }
-
-    /// The newest check run of each application and name on a commit.
-    #[must_use]
-    pub fn latest_runs(&self, commit: &Oid) -> Vec<&CheckRun> {
-        let newer = |one: &CheckRun, other: &CheckRun| {
-            other.id > one.id && other.name == one.name && other.app == one.app
-        };
-        self.runs_of(commit)
-            .filter(|run| !self.runs_of(commit).any(|other| newer(run, other)))
-            .collect()
-    }
-
-    /// The newest status of each context on a commit.
-    #[must_use]
-    pub fn latest_statuses(&self, commit: &Oid) -> Vec<&CommitStatus> {
-        let of_commit = || self.statuses.iter().filter(|status| status.commit == *commit);
-        of_commit()
-            .filter(|one| !of_commit().any(|it| it.id > one.id && it.context == one.context))
-            .collect()
-    }
-
-    /// Whether a check or status of that name has passed on the commit.
-    #[must_use]
-    pub fn check_passed(&self, commit: &Oid, name: &str) -> bool {
-        let mut runs = self.latest_runs(commit).into_iter().filter(|run| run.name == name);
-        let mut statuses = self.latest_statuses(commit).into_iter();
-        runs.any(|run| run.conclusion.is_some_and(CheckConclusion::passes))
-            || statuses.any(|one| one.context == name && one.state == StatusState::Success)
-    }
-
-    /// Whether nothing on the commit is pending or has failed.
-    #[must_use]
-    pub fn all_checks_pass(&self, commit: &Oid) -> bool {
-        self.rollup(commit).is_none_or(|state| state == RollupState::Success)
-    }
-
-    /// Everything on the commit in one word; `None` when nobody has said anything.
-    #[must_use]
-    pub fn rollup(&self, commit: &Oid) -> Option<RollupState> {
-        let runs = self.latest_runs(commit).into_iter().map(|run| match run.conclusion {
-            None => RollupState::Pending,
-            Some(conclusion) if conclusion.passes() => RollupState::Success,
-            Some(_) => RollupState::Failure,
-        });
-        let statuses = self.latest_statuses(commit).into_iter().map(|status| match status.state {
-            StatusState::Pending => RollupState::Pending,
-            StatusState::Success => RollupState::Success,
-            StatusState::Error | StatusState::Failure => RollupState::Failure,
-        });
-        let all: Vec<RollupState> = runs.chain(statuses).collect();
-        [RollupState::Failure, RollupState::Pending, RollupState::Success]
-            .into_iter()
-            .find(|state| all.contains(state))
     }
 }
 

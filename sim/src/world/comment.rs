@@ -183,7 +183,7 @@ impl World {
         let comment = repository.comment(id)?;
         let pull = repository.pulls.get(&comment.number).ok_or(WorldError::NotFound)?;
         let payload = shape::comment_event(self, repository, pull, comment);
-        self.emit(by, name, "issue_comment", Some(action), payload)
+        self.emit(by, name, ("issue_comment", Some(action)), payload)
     }
 }
 

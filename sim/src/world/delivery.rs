@@ -156,8 +156,7 @@ impl World {
         &mut self,
         by: &Identity,
         name: &RepositoryName,
-        event: &str,
-        action: Option<&str>,
+        (event, action): (&str, Option<&str>),
         mut payload: Value,
     ) -> Result<(), WorldError> {
         if let Some(action) = action {

@@ -78,7 +78,7 @@ impl World {
         pull.closed_at = Some(at);
         pull.updated_at = at;
         let movement = Movement { branch: &base, to: commit.clone(), kind: ActivityType::PrMerge };
-        self.branch_moved(by, &pr.repository, movement)?;
+        self.branch_moved(by, &pr.repository, &movement)?;
         self.emit_pull(by, pr, "closed")?;
         Ok(commit)
     }

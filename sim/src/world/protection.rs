@@ -2,9 +2,21 @@
 
 use super::{MergeState, Pr, PullRequest, Repository, ReviewState, Role, World, WorldError};
 
+/// Where a rule was configured, which decides where GitHub's API shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// A classic branch protection rule.
+    #[default]
+    Classic,
+    /// A ruleset.
+    Ruleset,
+}
+
 /// The protection rule of one branch.
 #[derive(Clone, Debug, Default)]
 pub struct Protection {
+    /// Where it was configured.
+    pub origin: Origin,
     /// Approving reviews by people with write access; 0 demands none.
     pub required_approvals: usize,
     /// Names of checks or status contexts that must have passed on the head.
@@ -24,11 +36,11 @@ impl World {
     /// [`WorldError::NotFound`] when there is no such repository.
     pub fn protect(
         &mut self,
-        pr: &super::RepositoryName,
+        name: &super::RepositoryName,
         branch: &str,
         rule: Option<Protection>,
     ) -> Result<(), WorldError> {
-        let repository = self.repository_mut(pr)?;
+        let repository = self.repository_mut(name)?;
         match rule {
             Some(rule) => repository.protection.insert(branch.to_owned(), rule),
             None => repository.protection.remove(branch),

@@ -252,7 +252,7 @@ impl World {
         let mut payload = shape::pull_event(self, repository, pull, "synchronize")?;
         payload["before"] = before.as_str().into();
         payload["after"] = to.as_str().into();
-        self.emit(by, &pr.repository, "pull_request", Some("synchronize"), payload)?;
+        self.emit(by, &pr.repository, ("pull_request", Some("synchronize")), payload)?;
         if dismiss {
             for review in approvals {
                 self.set_review_state(by, pr, review, ReviewState::Dismissed)?;
@@ -321,7 +321,7 @@ impl World {
         payload["changes"] = serde_json::json!({
             "base": {"ref": {"from": old}, "sha": {"from": old_oid.as_str()}}
         });
-        self.emit(by, &pr.repository, "pull_request", Some("edited"), payload)
+        self.emit(by, &pr.repository, ("pull_request", Some("edited")), payload)
     }
 
     /// The files that a pull request changes, seen from its merge base.
@@ -349,6 +349,6 @@ impl World {
     ) -> Result<(), WorldError> {
         let (repository, pull) = self.pull(pr)?;
         let payload = shape::pull_event(self, repository, pull, action)?;
-        self.emit(by, &pr.repository, "pull_request", Some(action), payload)
+        self.emit(by, &pr.repository, ("pull_request", Some(action)), payload)
     }
 }

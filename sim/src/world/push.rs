@@ -86,7 +86,7 @@ impl World {
             message: &push.message,
             files: &push.files,
         })?;
-        self.branch_moved(by, name, Movement { branch: &push.branch, to: new.clone(), kind })?;
+        self.branch_moved(by, name, &Movement { branch: &push.branch, to: new.clone(), kind })?;
         Ok(new)
     }
 
@@ -95,7 +95,7 @@ impl World {
         &mut self,
         by: &Identity,
         name: &RepositoryName,
-        movement: Movement<'_>,
+        movement: &Movement<'_>,
     ) -> Result<(), WorldError> {
         let (id, at) = (self.fresh_id(), self.now());
         let repository = self.repository_mut(name)?;
@@ -113,7 +113,7 @@ impl World {
             kind: movement.kind,
         });
         let payload = shape::push(self, self.repository(name)?, movement.branch, &before)?;
-        self.emit(by, name, "push", None, payload)?;
+        self.emit(by, name, ("push", None), payload)?;
         for number in self.open_pulls(name, |pull| pull.base == movement.branch)? {
             self.pull_mut(&Pr::new(name.clone(), number))?.forget_mergeability();
         }

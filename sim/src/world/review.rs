@@ -151,6 +151,6 @@ impl World {
         let review =
             pull.reviews.iter().find(|one| one.id == review).ok_or(WorldError::NotFound)?;
         let payload = shape::review_event(self, repository, pull, review)?;
-        self.emit(by, &pr.repository, "pull_request_review", Some(action), payload)
+        self.emit(by, &pr.repository, ("pull_request_review", Some(action)), payload)
     }
 }

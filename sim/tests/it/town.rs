@@ -8,20 +8,20 @@ use sluice_sim::world::Role;
 use sluice_sim::{Actor, Pr, PrSpec, RepositoryName, Standin, StandinConfig};
 
 /// Longer than anything here takes.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Alice writes, bob approves, mallory may only look.
-pub struct Town {
-    pub gh: Standin,
-    pub repository: RepositoryName,
-    pub alice: Actor,
-    pub bob: Actor,
-    pub mallory: Actor,
+pub(crate) struct Town {
+    pub(crate) gh: Standin,
+    pub(crate) repository: RepositoryName,
+    pub(crate) alice: Actor,
+    pub(crate) bob: Actor,
+    pub(crate) mallory: Actor,
     http: reqwest::Client,
 }
 
 impl Town {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let gh = Standin::start(StandinConfig::default()).await.unwrap();
         let files = [("README.md", "hello\n"), ("models/a.sql", "SELECT 1\n")];
         let repository = gh.repository("acme/warehouse").with_files(&files).await.unwrap();
@@ -32,26 +32,26 @@ impl Town {
     }
 
     /// A pull request that adds one model.
-    pub async fn pr(&self, branch: &str) -> Pr {
+    pub(crate) async fn pr(&self, branch: &str) -> Pr {
         let spec = PrSpec::new(branch).file(&format!("models/{branch}.sql"), "SELECT 2\n");
         self.alice.opens_pr(&self.repository, spec).await.unwrap()
     }
 
-    pub fn head(&self, pr: &Pr) -> String {
+    pub(crate) fn head(&self, pr: &Pr) -> String {
         self.gh.pr(pr).unwrap().head.to_string()
     }
 
     /// A request by the application.
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.anonymous(method, path).bearer_auth(self.gh.token())
     }
 
     /// A request by a user.
-    pub fn request_as(&self, login: &str, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request_as(&self, login: &str, method: Method, path: &str) -> RequestBuilder {
         self.anonymous(method, path).header("authorization", format!("token token-{login}"))
     }
 
-    pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
         let url = if path.starts_with("http") {
             path.to_owned()
         } else {
@@ -60,16 +60,16 @@ impl Town {
         self.http.request(method, url)
     }
 
-    pub async fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         read(self.request(Method::GET, path).send().await.unwrap()).await
     }
 
-    pub async fn send(&self, method: Method, path: &str, body: &Value) -> (u16, Value) {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: &Value) -> (u16, Value) {
         read(self.request(method, path).json(body).send().await.unwrap()).await
     }
 
     /// The answer to a GraphQL document, with whatever errors it has.
-    pub async fn graphql(&self, query: &str, variables: Value) -> Value {
+    pub(crate) async fn graphql(&self, query: &str, variables: Value) -> Value {
         let body = json!({"query": query, "variables": variables});
         let (status, answer) = self.send(Method::POST, "/graphql", &body).await;
         assert_eq!(status, 200, "{answer}");
@@ -77,14 +77,14 @@ impl Town {
     }
 
     /// The data of a GraphQL document that must not have errors.
-    pub async fn data(&self, query: &str, variables: Value) -> Value {
+    pub(crate) async fn data(&self, query: &str, variables: Value) -> Value {
         let answer = self.graphql(query, variables).await;
         assert_eq!(answer.get("errors"), None, "{answer}");
         answer["data"].clone()
     }
 }
 
-pub async fn read(response: Response) -> (u16, Value) {
+pub(crate) async fn read(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
     (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
