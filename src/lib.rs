@@ -4,6 +4,7 @@
 //! an HTTP client or server, Redis or Python: those are adapters behind the ports.
 
 pub mod clock;
+pub mod config;
 pub mod engine;
 pub mod github;
 pub mod job;

@@ -15,6 +15,13 @@ pub struct BadName {
     value: String,
 }
 
+impl BadName {
+    /// What a valid one looks like, without the value, which may not be fit to be shown.
+    pub fn expected(&self) -> &'static str {
+        self.expected
+    }
+}
+
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $expected:literal, $valid:expr) => {
         $(#[$doc])*
@@ -159,6 +166,12 @@ name!(
     /// GitHub's opaque id of a node (check run, comment, pull request …).
     NodeId, "node id", "1 to 200 printable ASCII characters without spaces",
     |s| !s.is_empty() && s.len() <= 200 && s.bytes().all(|b| b.is_ascii_graphic())
+);
+
+name!(
+    /// The GUID of a webhook delivery (`X-GitHub-Delivery`). A redelivery carries the same one.
+    DeliveryId, "delivery id", "1 to 64 of a-z, A-Z, 0-9 and -",
+    |s| is_word(s, 64, "-")
 );
 
 name!(

@@ -1,0 +1,135 @@
+//! The configuration as it counts, as TOML that could be loaded again.
+//!
+//! Shows where secrets are, never what they are.
+
+use std::path::Path;
+use std::time::Duration;
+
+use toml::{Table, Value};
+
+use super::{Config, GitHubConfig, LeaseConfig, LeaseStore, QueueStore, SecretSource};
+use crate::project::{Approvals, OldHead, Project, Python};
+
+impl Config {
+    /// Every key with the value that counts, defaults and overrides included, for
+    /// `--print-config`. Loading it in the same environment gives the same configuration.
+    pub fn redacted(&self) -> String {
+        let QueueStore::Memory = self.queue.url;
+        let worker = &self.worker;
+        let document = table([
+            ("github", github(&self.github).into()),
+            ("queue", table([("url", "memory:".into())]).into()),
+            ("lease", lease(&self.lease).into()),
+            ("retry", table([("delays", durations(&self.retry.delays))]).into()),
+            (
+                "producer",
+                table([
+                    ("listen", self.producer.listen.to_string().into()),
+                    ("max_body", format!("{}B", self.producer.max_body).into()),
+                    ("linger", duration(self.producer.linger)),
+                ])
+                .into(),
+            ),
+            (
+                "worker",
+                table([
+                    ("metrics_listen", worker.metrics_listen.to_string().into()),
+                    ("gate_slots", i64::from(worker.gate_slots).into()),
+                    ("deploy_slots", i64::from(worker.deploy_slots).into()),
+                    ("data_dir", path(&worker.data_dir)),
+                    ("gate_timeout", duration(worker.gate_timeout)),
+                    ("deploy_timeout", duration(worker.deploy_timeout)),
+                    ("drain_grace", duration(worker.drain_grace)),
+                ])
+                .into(),
+            ),
+            ("project", Value::Array(self.projects.iter().map(|p| project(p).into()).collect())),
+        ]);
+        // Displaying a table of strings, numbers, lists and tables cannot fail.
+        document.to_string()
+    }
+}
+
+fn table<const N: usize>(entries: [(&str, Value); N]) -> Table {
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn github(github: &GitHubConfig) -> Table {
+    let mut shown = table([
+        ("api_url", github.api_url.as_str().into()),
+        ("git_url", github.git_url.as_str().into()),
+    ]);
+    if let Some(url) = &github.status_url {
+        shown.insert("status_url".to_owned(), url.as_str().into());
+    }
+    let mut names = Vec::new();
+    let mut files = Vec::new();
+    for source in &github.webhook_secret_sources {
+        match source {
+            SecretSource::Variable(name) => names.push(Value::from(name.as_str())),
+            SecretSource::File(file) => files.push(path(file)),
+        }
+    }
+    for (key, values) in [("webhook_secret_env", names), ("webhook_secret_file", files)] {
+        if !values.is_empty() {
+            shown.insert(key.to_owned(), Value::Array(values));
+        }
+    }
+    match &github.token_source {
+        SecretSource::Variable(name) => shown.insert("token_env".to_owned(), name.as_str().into()),
+        SecretSource::File(file) => shown.insert("token_file".to_owned(), path(file)),
+    };
+    shown
+}
+
+fn lease(lease: &LeaseConfig) -> Table {
+    let LeaseStore::Memory = lease.url;
+    table([
+        ("url", "memory:".into()),
+        ("ttl", duration(lease.ttl)),
+        ("renew_every", duration(lease.renew_every)),
+        ("fence_after", duration(lease.fence_after)),
+        ("lock_delay", duration(lease.lock_delay)),
+    ])
+}
+
+fn project(project: &Project) -> Table {
+    let mut shown = table([
+        ("name", project.name.as_str().into()),
+        ("repository", project.repository.as_str().into()),
+        ("path", project.path.as_str().into()),
+        ("pass_env", project.pass_env.clone().into()),
+        ("max_sessions", i64::try_from(project.max_sessions).unwrap_or(i64::MAX).into()),
+    ]);
+    let (key, file) = match &project.python {
+        Python::Interpreter(file) => ("python", file),
+        Python::Requirements(file) => ("requirements", file),
+    };
+    shown.insert(key.to_owned(), path(file));
+    if let Some(gateway) = &project.gateway {
+        shown.insert("gateway".to_owned(), gateway.as_str().into());
+    }
+    let approvals = match project.approvals {
+        Approvals::AtLeast(count) => i64::from(count).into(),
+        Approvals::All => "all".into(),
+    };
+    shown.insert("approvals".to_owned(), approvals);
+    let old_head = match project.approval_on_old_head {
+        OldHead::Refuse => "refuse",
+        OldHead::Accept => "accept",
+    };
+    shown.insert("approval_on_old_head".to_owned(), old_head.into());
+    shown
+}
+
+fn duration(duration: Duration) -> Value {
+    humantime::format_duration(duration).to_string().into()
+}
+
+fn durations(all: &[Duration]) -> Value {
+    Value::Array(all.iter().map(|one| duration(*one)).collect())
+}
+
+fn path(path: &Path) -> Value {
+    path.display().to_string().into()
+}

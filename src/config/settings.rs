@@ -1,0 +1,166 @@
+//! The sections that are there once: queue, lease, retry, producer, worker.
+//!
+//! Owns their defaults and the inequalities that make a lease safe.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Surroundings;
+use super::document::Node;
+use super::kinds;
+use super::section::Section;
+use crate::queue::RetryPolicy;
+
+/// Where jobs wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueConfig {
+    /// Which adapter.
+    pub url: QueueStore,
+}
+
+/// What holds the queues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueueStore {
+    /// This process: `memory:`.
+    Memory,
+}
+
+/// Where leases are held, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseConfig {
+    /// Which adapter.
+    pub url: LeaseStore,
+    /// How long a lease stands without a renewal.
+    pub ttl: Duration,
+    /// How often it is renewed.
+    pub renew_every: Duration,
+    /// How long after the last successful renewal its holder stops by itself; less than `ttl`.
+    pub fence_after: Duration,
+    /// How long nobody gets a lease that ran out instead of being given back.
+    pub lock_delay: Duration,
+}
+
+/// What holds the leases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeaseStore {
+    /// This process: `memory:`.
+    Memory,
+}
+
+/// What receives webhooks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProducerConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The most a webhook's body may measure, in bytes.
+    pub max_body: usize,
+    /// How long it still accepts webhooks after it was told to stop, not ready any more: GitHub
+    /// does not repeat a refused delivery, so a balancer must have noticed first.
+    pub linger: Duration,
+}
+
+/// What runs jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerConfig {
+    /// Where metrics and health are served.
+    pub metrics_listen: SocketAddr,
+    /// How many full gate checks run at once.
+    pub gate_slots: u16,
+    /// How many deploys run at once.
+    pub deploy_slots: u16,
+    /// Mirrors, worktrees, virtual environments.
+    pub data_dir: PathBuf,
+    /// The longest a gate check may take.
+    pub gate_timeout: Duration,
+    /// The longest a deploy may take, waiting for its lease not counted.
+    pub deploy_timeout: Duration,
+    /// How long running jobs may go on after the worker was told to stop.
+    pub drain_grace: Duration,
+}
+
+pub(super) fn queue(mut section: Section<'_>) -> QueueConfig {
+    let url = section.or("url", memory(QueueStore::Memory), QueueStore::Memory);
+    section.finish();
+    QueueConfig { url }
+}
+
+fn memory<T>(memory: T) -> impl FnOnce(&Node) -> Result<T, String> {
+    move |node| match kinds::text(node).as_deref().map(str::trim) {
+        Ok("memory:") => Ok(memory),
+        _ => {
+            Err("expected \"memory:\", all that this build has: everything in one process"
+                .to_owned())
+        }
+    }
+}
+
+pub(super) fn lease(mut section: Section<'_>) -> LeaseConfig {
+    let lease = LeaseConfig {
+        url: section.or("url", memory(LeaseStore::Memory), LeaseStore::Memory),
+        ttl: section.or("ttl", kinds::duration, Duration::from_secs(120)),
+        renew_every: section.or("renew_every", kinds::duration, Duration::from_secs(10)),
+        fence_after: section.or("fence_after", kinds::duration, Duration::from_secs(60)),
+        lock_delay: section.or("lock_delay", kinds::duration, Duration::from_secs(30)),
+    };
+    if section.is_sound() {
+        if lease.renew_every * 3 > lease.fence_after {
+            let why = "must be at most a third of fence_after, so that one renewal may be lost";
+            section.problem("renew_every", why);
+        }
+        if lease.fence_after >= lease.ttl {
+            let why = "must be less than ttl: a holder stops before somebody else may start";
+            section.problem("fence_after", why);
+        }
+    }
+    section.finish();
+    lease
+}
+
+pub(super) fn retry(mut section: Section<'_>) -> RetryPolicy {
+    let RetryPolicy { delays } = RetryPolicy::default();
+    let delays = section.or("delays", kinds::list(kinds::duration), delays);
+    if !(1..=20).contains(&delays.len()) {
+        section.problem("delays", "expected 1 to 20 durations, one for each retry");
+    }
+    section.finish();
+    RetryPolicy { delays }
+}
+
+const ADDRESS: &str = "an address and a port, such as \"127.0.0.1:8080\"";
+
+pub(super) fn producer(mut section: Section<'_>) -> ProducerConfig {
+    let producer = ProducerConfig {
+        listen: section.or("listen", kinds::parsed(ADDRESS), local(8080)),
+        // GitHub delivers nothing above 25 MB, whichever way that is counted.
+        max_body: section.or("max_body", kinds::size, 25 << 20),
+        linger: section.or("linger", kinds::duration_or_zero, Duration::ZERO),
+    };
+    section.finish();
+    producer
+}
+
+pub(super) fn worker(mut section: Section<'_>, around: &Surroundings<'_>) -> WorkerConfig {
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let data_dir = section.optional("data_dir", kinds::text);
+    let worker = WorkerConfig {
+        metrics_listen: section.or("metrics_listen", kinds::parsed(ADDRESS), local(9464)),
+        gate_slots: section.or("gate_slots", slots, 4),
+        deploy_slots: section.or("deploy_slots", slots, 2),
+        data_dir: around.path(data_dir.as_deref().unwrap_or(".sluice")),
+        gate_timeout: section.or("gate_timeout", kinds::duration, hours(2)),
+        deploy_timeout: section.or("deploy_timeout", kinds::duration, hours(12)),
+        drain_grace: section.or("drain_grace", kinds::duration, Duration::from_secs(25)),
+    };
+    section.finish();
+    worker
+}
+
+fn slots(node: &Node) -> Result<u16, String> {
+    let slots = kinds::count(1, 256)(node)?;
+    u16::try_from(slots).map_err(|error| error.to_string())
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
