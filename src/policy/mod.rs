@@ -5,6 +5,9 @@
 
 pub mod approval;
 pub mod clearance;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(crate) mod facts_table;
 pub mod mergeability;
 pub mod signal;
 mod words;

@@ -5,7 +5,7 @@
 
 use super::checks::{plan_text, said_by_us};
 use super::deploy::{held_by, how_far, reasons};
-use super::markdown::{CUT, code, cut};
+use super::markdown::{CUT, code, cut, sentence};
 use crate::engine::{Plan, Progress};
 use crate::lease::Owner;
 use crate::names::{Environment, Login, Sha};
@@ -89,6 +89,8 @@ pub enum PlanShown<'a> {
 /// A plan of the comment as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EarlierPlan {
+    /// The head it was made for, shortened. One plan per head is kept.
+    pub head: String,
     /// Its heading, with the head in it.
     pub title: String,
     /// Its text, rendered already.
@@ -106,18 +108,24 @@ const PLAN_END: &str = "<!-- sluice:plan-end -->";
 /// The comment's text, with the marker, never longer than [`MOST`]: the oldest part is cut first,
 /// at a line end, and the cut is told.
 pub fn render(view: &CommentView<'_>, marker: &str) -> String {
-    let mut text = format!("{marker}\n{}\n", state_line(view));
-    text.push_str(&steps(view));
-    text = cut(&text, MOST / 4);
-    if let Some((title, plan)) = view.plan.map(|plan| titled(plan, view.head)) {
-        let section = section(&title, &plan_text(plan), Fold::Open, MOST / 2);
-        text.push_str(&section);
+    let head = view.head.short();
+    let about = format!("{marker}\n{}\n{}", state_line(view), steps(view));
+    let mut text = cut(&about, MOST / 4);
+    let mut told: Vec<&str> = Vec::new();
+    if let Some(plan) = view.plan {
+        let (title, plan) = titled(plan, head);
+        let body = cut(&plan_text(plan), MOST / 2);
+        let shown = EarlierPlan { head: head.to_owned(), title, body };
+        text.push_str(&section(&shown, Fold::Open, MOST / 2));
+        told.push(head);
     }
-    let current = view.plan.map(|plan| titled(plan, view.head).0);
-    let older = view.earlier.iter().filter(|plan| Some(&plan.title) != current.as_ref());
-    for plan in older.take(MOST_EARLIER) {
-        let room = MOST - text.len() - CUT.len() - 2;
-        let section = section(&plan.title, &plan.body, Fold::Closed, room);
+    for plan in view.earlier.iter().take(MOST_EARLIER) {
+        if told.contains(&plan.head.as_str()) {
+            continue;
+        }
+        told.push(&plan.head);
+        let fold = if plan.head == head { Fold::Open } else { Fold::Closed };
+        let section = section(plan, fold, MOST - text.len() - CUT.len() - 2);
         if section.is_empty() {
             text.push_str(&format!("\n{CUT}\n"));
             break;
@@ -133,9 +141,10 @@ pub fn earlier(body: &str) -> Vec<EarlierPlan> {
     let mut open: Option<EarlierPlan> = None;
     for line in body.lines() {
         let start = line.strip_prefix(PLAN_START).and_then(|rest| rest.strip_suffix(" -->"));
-        match (start, &mut open) {
-            (Some(title), _) => {
-                open = Some(EarlierPlan { title: title.to_owned(), body: String::new() });
+        match (start.and_then(|start| start.split_once(' ')), &mut open) {
+            (Some((head, title)), _) => {
+                let (head, title) = (head.to_owned(), title.to_owned());
+                open = Some(EarlierPlan { head, title, body: String::new() });
             }
             (None, Some(_)) if line == PLAN_END => plans.extend(open.take()),
             (None, Some(plan)) => {
@@ -160,12 +169,15 @@ enum Fold {
 }
 
 /// A collapsible part of at most `room` bytes; empty when not even its frame fits.
-fn section(title: &str, body: &str, fold: Fold, room: usize) -> String {
+fn section(plan: &EarlierPlan, fold: Fold, room: usize) -> String {
+    let EarlierPlan { head, title, body } = plan;
     let details = match fold {
         Fold::Open => "<details open>",
         Fold::Closed => "<details>",
     };
-    let before = format!("\n{details}\n<summary>{title}</summary>\n\n{PLAN_START}{title} -->\n\n");
+    let before = format!(
+        "\n{details}\n<summary>{title}</summary>\n\n{PLAN_START}{head} {title} -->\n\n"
+    );
     let after = format!("\n\n{PLAN_END}\n</details>\n");
     let frame = before.len() + after.len();
     if room < frame + 2 * CUT.len() {
@@ -174,8 +186,7 @@ fn section(title: &str, body: &str, fold: Fold, room: usize) -> String {
     format!("{before}{}{after}", cut(body, room - frame))
 }
 
-fn titled<'a>(plan: PlanShown<'a>, head: &Sha) -> (String, &'a Plan) {
-    let head = head.short();
+fn titled<'a>(plan: PlanShown<'a>, head: &str) -> (String, &'a Plan) {
     match plan {
         PlanShown::Previewed(plan) => (format!("Prod plan preview of {head}"), plan),
         PlanShown::Applying(plan) => (format!("Prod plan of {head}, being applied"), plan),
@@ -201,7 +212,7 @@ fn state_line(view: &CommentView<'_>) -> String {
         State::Applying(progress) => {
             format!(
                 "**Applying** {head} to prod: {}.",
-                super::markdown::sentence(&how_far(progress))
+                sentence(&how_far(progress))
             )
         }
         State::Deployed { merged: Some(sha) } => {

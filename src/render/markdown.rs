@@ -13,6 +13,7 @@ pub const CUT: &str = "*… cut here: GitHub takes no longer text.*";
 pub fn code(name: &str) -> String {
     let name: String =
         name.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST_NAME).collect();
+    let name = unmarked(&name);
     let fence = "`".repeat(longest_run(&name, '`') + 1);
     let pad = if name.starts_with('`') || name.ends_with('`') { " " } else { "" };
     if name.trim().is_empty() {
@@ -25,8 +26,13 @@ pub fn code(name: &str) -> String {
 /// A text as a fenced block, with a fence that is longer than any inside.
 pub fn fenced(text: &str) -> String {
     let fence = "`".repeat(longest_run(text, '`').max(2) + 1);
-    let text = text.replace('\r', "");
+    let text = unmarked(&text.replace('\r', ""));
     format!("{fence}\n{}\n{fence}", text.trim_end_matches('\n'))
+}
+
+/// Code without our own hidden marks, by which seals, comments and older plans are found again.
+fn unmarked(code: &str) -> String {
+    code.replace("<!-- sluice", "<!- - sluice")
 }
 
 fn longest_run(text: &str, of: char) -> usize {
@@ -41,7 +47,7 @@ pub fn sentence(text: &str) -> String {
         return plain(&text);
     }
     let part = |(index, part): (usize, &&str)| {
-        if index % 2 == 1 { format!("`{part}`") } else { plain(part) }
+        if index % 2 == 1 { format!("`{}`", unmarked(part)) } else { plain(part) }
     };
     parts.iter().enumerate().map(part).collect()
 }
@@ -77,7 +83,7 @@ pub fn foreign(text: &str) -> String {
             Kind::Stray => {}
             Kind::Structure => lines.extend([line.trim().to_owned(), String::new()]),
             Kind::Fence => lines.push(bare_fence(line)),
-            Kind::Code => lines.push(line.replace("<!-- sluice", "<!- - sluice")),
+            Kind::Code => lines.push(unmarked(line)),
             Kind::Prose => lines.push(tamed(line)),
         }
     }
@@ -99,7 +105,7 @@ fn tamed(line: &str) -> String {
         return unlinked(&line.replace('`', "'"));
     }
     let keep = |(index, span): (usize, &str)| {
-        if index % 2 == 1 { format!("`{span}`") } else { unlinked(span) }
+        if index % 2 == 1 { format!("`{}`", unmarked(span)) } else { unlinked(span) }
     };
     line.split('`').enumerate().map(keep).collect()
 }

@@ -6,5 +6,6 @@
 pub mod checks;
 pub mod comment;
 pub mod deploy;
+mod gate;
 pub mod markdown;
 mod models;

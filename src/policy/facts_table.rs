@@ -1,0 +1,151 @@
+//! A pull request to start a table row from, and the words to change one thing about it.
+//!
+//! The pull request: number 7 by alice, from `tidy-orders` at `HEAD` into `main` at `BASE`, clean, with
+//! nothing said about it. The policy: carol and dave are required approvers, `/deploy` is on.
+
+use super::{BotOptions, Policy};
+use crate::github::{
+    CommandFacts, Facts, MergeMethod, MergeState, PrState, Review, ReviewState,
+};
+use crate::names::{Login, NodeId, PolicySha, PrNumber, ProjectName, Repository, Sha};
+use crate::project::{Approvals, OldHead, Project, Python, SharesRepository};
+use crate::seal::{self, GateOutcome, GateResult};
+
+pub(crate) const HEAD: &str = "c0ffee";
+pub(crate) const OLD_HEAD: &str = "01dc0de";
+pub(crate) const BASE: &str = "ba5e";
+
+/// A commit id that starts readably.
+pub(crate) fn sha(start: &str) -> Sha {
+    Sha::new(format!("{start:0<40}")).unwrap()
+}
+
+pub(crate) fn login(name: &str) -> Login {
+    Login::new(name)
+}
+
+pub(crate) fn node(id: &str) -> NodeId {
+    NodeId::new(id).unwrap()
+}
+
+pub(crate) fn facts() -> Facts {
+    Facts {
+        id: node("PR_7"),
+        repository_id: node("R_1"),
+        number: PrNumber(7),
+        title: "Tidy orders".into(),
+        state: PrState::Open,
+        draft: false,
+        fork: false,
+        author: Some(login("alice")),
+        head: sha(HEAD),
+        head_branch: "tidy-orders".into(),
+        base_branch: "main".into(),
+        base: sha(BASE),
+        policy: PolicySha::new("90110").unwrap(),
+        reviews: vec![],
+        merge_state: MergeState::Clean,
+        review_decision: None,
+        required_pending: vec![],
+        checks: vec![],
+        comment: None,
+        command: None,
+    }
+}
+
+impl Facts {
+    /// One more review, the newest.
+    pub(crate) fn review(mut self, who: &str, state: ReviewState, head: &str) -> Self {
+        let author = (who != "ghost").then(|| login(who));
+        self.reviews.push(Review { author, state, commit: Some(sha(head)) });
+        self
+    }
+
+    /// Carol's approval of the head.
+    pub(crate) fn approved(self) -> Self {
+        self.review("carol", ReviewState::Approved, HEAD)
+    }
+
+    /// A `/deploy` that was written after the head was pushed.
+    pub(crate) fn deploy_by(mut self, who: &str) -> Self {
+        self.command = Some(CommandFacts {
+            id: node("IC_1"),
+            author: (who != "ghost").then(|| login(who)),
+            body: "/deploy".into(),
+            edited: false,
+            created_ms: 2_000,
+            head_pushed_ms: Some(1_000),
+        });
+        self
+    }
+
+    /// The same, with something changed.
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
+pub(crate) fn policy(approvers: &[&str]) -> Policy {
+    Policy {
+        approvers: approvers.iter().map(|name| login(name)).collect(),
+        linter: true,
+        bot: BotOptions {
+            invalidate_environment_after_deploy: true,
+            enable_deploy_command: true,
+            merge_method: Some(MergeMethod::Squash),
+            command_namespace: None,
+            auto_categorize_changes: serde_json::Value::Null,
+            default_pr_start: None,
+            default_pr_preview_start: "yesterday".into(),
+            skip_pr_backfill: true,
+            pr_include_unmodified: false,
+            run_on_deploy_to_prod: false,
+            pr_environment_name: None,
+            pr_min_intervals: None,
+            pr_preview_min_intervals: 1,
+            prod_branch_names: vec!["main".into(), "master".into()],
+            forward_only_branch_suffix: "-forward-only".into(),
+            check_if_blocked_on_deploy_to_prod: true,
+        },
+    }
+}
+
+impl Policy {
+    /// The same, with something changed.
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut BotOptions)) -> Self {
+        change(&mut self.bot);
+        self
+    }
+}
+
+pub(crate) fn project() -> Project {
+    Project {
+        name: ProjectName::new("warehouse").unwrap(),
+        repository: Repository::new("acme/monorepo").unwrap(),
+        path: "warehouse".into(),
+        python: Python::Interpreter("python".into()),
+        gateway: None,
+        pass_env: vec![],
+        max_sessions: 1,
+        approvals: Approvals::AtLeast(1),
+        approval_on_old_head: OldHead::Refuse,
+        shares_repository: SharesRepository::No,
+    }
+}
+
+/// What the gate says of `facts()`.
+pub(crate) fn gate(outcome: GateOutcome) -> GateResult {
+    GateResult {
+        v: seal::VERSION,
+        project: project().name,
+        head: sha(HEAD),
+        base: sha(BASE),
+        policy: facts().policy,
+        outcome,
+        plan_digest: Some(seal::plan_digest(&[])),
+        digest_input: vec![],
+        tree: sha("7ee"),
+        made_ms: 3_000,
+    }
+}
