@@ -68,8 +68,8 @@ fn spellings_of(secret: &str) -> Vec<String> {
     let json = serde_json::Value::from(secret).to_string();
     let mut spellings =
         vec![secret.to_owned(), percent_encoded(secret), json[1..json.len() - 1].to_owned()];
-    // Inside a longer base64 text ("user:secret") a secret has one of three alignments. The characters
-    // at both ends depend on its neighbours; those between are always the same.
+    // Inside a longer base64 text ("user:secret") a secret has one of three alignments. The
+    // characters at both ends depend on its neighbours; those between are always the same.
     for skipped in 0..3 {
         let padded = [&[0; 2][..skipped.min(2)], secret.as_bytes()].concat();
         for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
@@ -109,8 +109,11 @@ const PATTERNS: [(&str, &str); 8] = [
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\z)",
         "[redacted]",
     ),
-    // Credentials in URLs: scheme://user:password@host. The password may hold an @ itself.
-    (r#"\b([A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#'"<>]*@"#, "${1}[redacted]@"),
+    // Credentials in URLs: scheme://user:password@host. People do not encode the / and @ in theirs.
+    (
+        r#"\b([A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s/'"<>@:]*:[^\s'"<>]*|[^\s/?#'"<>]*)@"#,
+        "${1}[redacted]@",
+    ),
     // GitHub's tokens, of no fixed length.
     (r"\b(?:gh[opusr]_|github_pat_)[A-Za-z0-9_.-]{10,}", "[redacted]"),
     (r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", "[redacted]"),
@@ -122,11 +125,18 @@ const PATTERNS: [(&str, &str); 8] = [
     ),
     // Quoted and bare values of what is called a password.
     (
-        r"(?i)((?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|passphrase|credentials?)['\x22]?\s*(?:=|:|=>)\s*)(?:'[^'\n]*'|\x22[^\x22\n]*\x22)",
+        r"(?ix)
+        ((?:password|passwd|pwd|passphrase|secret|token|credentials?|(?:api|access|private)[_-]?key)
+        ['\x22]? \s* (?:=>?|:) \s*) (?: '[^'\n]*' | \x22[^\x22\n]*\x22 )",
         "${1}[redacted]",
     ),
     (
-        r"(?i)((?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|passphrase)\s*=\s*)[^\s'\x22,;&)]+",
+        r"(?ix)
+        ((?:password|passwd|pwd|passphrase|secret|token|(?:api|access|private)[_-]?key) \s* = \s*)
+        [^\s'\x22,;&)]+",
         "${1}[redacted]",
     ),
 ];
+
+#[cfg(test)]
+mod tests;

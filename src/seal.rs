@@ -73,7 +73,8 @@ pub struct SealKey([u8; 32]);
 
 impl SealKey {
     /// The key that follows from a secret: the webhook secret, or one configured for this. A key
-    /// of its own for each purpose, so that a leaked seal says nothing about the secret's other use.
+    /// of its own for each purpose, so that a leaked seal says nothing about the secret's other
+    /// use.
     pub fn derive(secret: &[u8]) -> Self {
         let mut mac = keyed(secret);
         mac.update(b"sluice gate seal v1");
@@ -167,12 +168,10 @@ pub fn difference(previewed: &[DirectChange], now: &[DirectChange]) -> Vec<Strin
 fn sentence(name: &str, before: &[&DirectChange], after: &[&DirectChange]) -> String {
     let name: String = name.chars().filter(|c| !c.is_control() && *c != '`').take(200).collect();
     match (before, after) {
-        ([], after) => format!("`{name}` is {} now; the preview did not touch it.", words(after)),
-        (before, []) => {
-            format!("`{name}` was {} in the preview; now it is left alone.", words(before))
-        }
+        ([], after) => format!("`{name}`: not in the preview; now {}.", words(after)),
+        (before, []) => format!("`{name}`: previewed as {}; now left alone.", words(before)),
         (before, after) => {
-            format!("`{name}` was {} in the preview; now it is {}.", words(before), words(after))
+            format!("`{name}`: previewed as {}; now {}.", words(before), words(after))
         }
     }
 }
@@ -198,3 +197,6 @@ fn words(changes: &[&DirectChange]) -> String {
 fn json<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("plain data is always JSON")
 }
+
+#[cfg(test)]
+mod tests;

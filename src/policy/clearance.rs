@@ -19,7 +19,8 @@ use crate::seal::{GateOutcome, GateResult};
 /// # use sluice::names::{Login, PolicySha, Sha};
 /// # use sluice::policy::{clearance::Cleared, signal::Signal};
 /// fn forge(head: Sha, base: Sha, policy: PolicySha) -> Cleared {
-///     Cleared { head, base, policy, approved_by: vec![Login::new("me")], signal: Signal::Automatic }
+///     let approved_by = vec![Login::new("me")];
+///     Cleared { head, base, policy, approved_by, signal: Signal::Automatic }
 /// }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

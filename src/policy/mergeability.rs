@@ -19,8 +19,9 @@ pub enum Mergeability {
     No(Vec<Refusal>),
 }
 
-/// Judges GitHub's merge state. `own_checks` are the names of our check runs: they are pending while
-/// we work, so they do not count as blockers; whether they are green is the gate's word, not GitHub's.
+/// Judges GitHub's merge state. `own_checks` are the names of our check runs: they are pending
+/// while we work, so they do not count as blockers; whether they are green is the gate's word, not
+/// GitHub's.
 pub fn decide(facts: &Facts, policy: &Policy, own_checks: &[String]) -> Mergeability {
     if facts.draft || facts.merge_state == MergeState::Draft {
         return no(Reason::Draft, "This is a draft: mark it as ready for review to deploy it.");
@@ -52,8 +53,8 @@ fn no(reason: Reason, sentence: impl Into<String>) -> Mergeability {
     Mergeability::No(vec![Refusal::new(reason, sentence)])
 }
 
-/// Whether the block goes away when our own checks are concluded. Where nothing is pending, something
-/// that GitHub does not name blocks (an unresolved conversation, a missing signature).
+/// Whether the block goes away when our own checks are concluded. Where nothing is pending,
+/// something that GitHub does not name blocks (an unresolved conversation, a missing signature).
 fn only_we_block(facts: &Facts, own_checks: &[String]) -> bool {
     matches!(facts.review_decision, None | Some(ReviewDecision::Approved))
         && !facts.required_pending.is_empty()

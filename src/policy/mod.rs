@@ -5,11 +5,10 @@
 
 pub mod approval;
 pub mod clearance;
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-pub(crate) mod facts_table;
 pub mod mergeability;
 pub mod signal;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use serde::{Deserialize, Serialize};

@@ -153,8 +153,8 @@ fn stale(command: &CommandFacts, policy: &Policy) -> Option<String> {
         )),
         Some(_) => None,
         None => Some(format!(
-            "GitHub has no record of when the newest commit was pushed, so the command may be older \
-             than it: comment {written} again.",
+            "GitHub has no record of when the newest commit was pushed, so the command may be \
+             older than it: comment {written} again.",
         )),
     }
 }

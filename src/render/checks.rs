@@ -1,7 +1,7 @@
 //! Check runs: their names, what every one can say, and (from next door) what the gate's say.
 //!
-//! Owns names and titles that teams have in their protection rules and tools. Refuses to know when a
-//! check run is written, and how.
+//! Owns names and titles that teams have in their protection rules and tools. Refuses to know when
+//! a check run is written, and how.
 
 pub use super::gate::{PrEnvironment, approval, lint, pr_environment, prod_plan, tests};
 use super::markdown::{code, cut, fenced, foreign, sentence};

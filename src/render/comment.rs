@@ -1,7 +1,7 @@
 //! The sticky comment: one per pull request and project, rewritten, newest first.
 //!
-//! Owns its order, its length and what is kept of older plans. What is kept is read from the comment
-//! itself: nothing else remembers it. Refuses to know how it is written.
+//! Owns its order, its length and what is kept of older plans. What is kept is read from the
+//! comment itself: nothing else remembers it. Refuses to know how it is written.
 
 use super::checks::{plan_text, said_by_us};
 use super::deploy::{held_by, how_far, reasons};
@@ -175,9 +175,8 @@ fn section(plan: &EarlierPlan, fold: Fold, room: usize) -> String {
         Fold::Open => "<details open>",
         Fold::Closed => "<details>",
     };
-    let before = format!(
-        "\n{details}\n<summary>{title}</summary>\n\n{PLAN_START}{head} {title} -->\n\n"
-    );
+    let before =
+        format!("\n{details}\n<summary>{title}</summary>\n\n{PLAN_START}{head} {title} -->\n\n");
     let after = format!("\n\n{PLAN_END}\n</details>\n");
     let frame = before.len() + after.len();
     if room < frame + 2 * CUT.len() {
@@ -210,10 +209,7 @@ fn state_line(view: &CommentView<'_>) -> String {
         }
         State::Preparing => format!("**Next**: {head} has prod; its plan is being made."),
         State::Applying(progress) => {
-            format!(
-                "**Applying** {head} to prod: {}.",
-                sentence(&how_far(progress))
-            )
+            format!("**Applying** {head} to prod: {}.", sentence(&how_far(progress)))
         }
         State::Deployed { merged: Some(sha) } => {
             format!("**Deployed**: prod runs {head}, merged as {}.", code(sha.short()))

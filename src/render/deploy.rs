@@ -118,8 +118,8 @@ pub(super) fn how_far(progress: &Progress) -> String {
 /// Prod runs it, the base branch does not have it. `next`: what happens about it.
 pub fn applied_not_merged(why: &str, next: &str) -> Said {
     let summary = format!(
-        "Prod runs this head, but GitHub did not merge it:\n\n{}\n\n{} The environment stays reserved \
-         until then.",
+        "Prod runs this head, but GitHub did not merge it:\n\n{}\n\n{} The environment stays \
+         reserved until then.",
         said_by_us(why),
         sentence(next),
     );

@@ -146,8 +146,8 @@ fn uncategorized(environment: &Environment, models: &[String]) -> String {
     let list: Vec<String> =
         models.iter().take(MOST_ENTRIES).map(|model| format!("- {}", code(model))).collect();
     format!(
-        "SQLMesh cannot tell whether these changes are breaking:\n\n{}\n\nRun {} on your machine and \
-         choose, or let `auto_categorize_changes` of `cicd_bot` choose.",
+        "SQLMesh cannot tell whether these changes are breaking:\n\n{}\n\nRun {} on your machine \
+         and choose, or let `auto_categorize_changes` of `cicd_bot` choose.",
         list.join("\n"),
         code(&format!("sqlmesh plan {environment}")),
     )

@@ -42,14 +42,22 @@ fn longest_run(text: &str, of: char) -> usize {
 /// A sentence of ours with names of others in it: code spans stay, the rest is plain text.
 pub fn sentence(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let parts: Vec<&str> = text.split('`').collect();
-    if parts.len() % 2 == 0 {
-        return plain(&text);
-    }
-    let part = |(index, part): (usize, &&str)| {
-        if index % 2 == 1 { format!("`{}`", unmarked(part)) } else { plain(part) }
+    if has_plain_spans(&text) { by_span(&text, plain) } else { plain(&text) }
+}
+
+/// Whether backticks open and close code spans one after the other, without doubt: none doubled,
+/// none escaped, none left over, none in what could be a table.
+fn has_plain_spans(line: &str) -> bool {
+    line.matches('`').count().is_multiple_of(2)
+        && !["``", "\\`", "|"].iter().any(|doubt| line.contains(doubt))
+}
+
+/// The text with its code spans kept and what is between them changed.
+fn by_span(text: &str, between: fn(&str) -> String) -> String {
+    let each = |(index, span): (usize, &str)| {
+        if index % 2 == 1 { format!("`{}`", unmarked(span)) } else { between(span) }
     };
-    parts.iter().enumerate().map(part).collect()
+    text.split('`').enumerate().map(each).collect()
 }
 
 /// Text without any power: no HTML, no code, no links, no mentions.
@@ -60,8 +68,8 @@ pub fn plain(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
-            // GitHub looks for mentions and issue numbers in the *rendered* text, where an entity is
-            // the character again; an invisible space behind it ends the match.
+            // GitHub looks for mentions and issue numbers in the *rendered* text, where an entity
+            // is the character again; an invisible space behind it ends the match.
             '@' | '#' => out.extend([c, '\u{200b}']),
             '`' | '*' | '_' | '[' | ']' | '\\' | '~' | '|' | '!' => out.extend(['\\', c]),
             _ => out.push(c),
@@ -101,13 +109,7 @@ fn bare_fence(line: &str) -> String {
 
 /// A line of prose: Markdown's emphasis and code spans stay, nothing else.
 fn tamed(line: &str) -> String {
-    if line.matches('`').count() % 2 == 1 || line.contains("``") {
-        return unlinked(&line.replace('`', "'"));
-    }
-    let keep = |(index, span): (usize, &str)| {
-        if index % 2 == 1 { format!("`{}`", unmarked(span)) } else { unlinked(span) }
-    };
-    line.split('`').enumerate().map(keep).collect()
+    if has_plain_spans(line) { by_span(line, unlinked) } else { unlinked(&line.replace('`', "'")) }
 }
 
 fn unlinked(text: &str) -> String {
@@ -118,7 +120,9 @@ fn unlinked(text: &str) -> String {
         match c {
             '<' => out.push_str("&lt;"),
             '&' => out.push_str("&amp;"),
-            '[' => out.push_str("\\["),
+            // Entities are never syntax, where a backslash could be escaped by one before it.
+            '[' => out.push_str("&#91;"),
+            '\\' => out.push_str("&#92;"),
             '@' => out.push_str("@\u{200b}"),
             '#' if rest.peek().is_some_and(char::is_ascii_digit) => out.push_str("#\u{200b}"),
             _ => out.push(c),
@@ -145,7 +149,7 @@ pub fn cut(text: &str, room: usize) -> String {
         open.read(line);
         let ending = open.closing().join("\n");
         let whole = if ending.is_empty() { kept.clone() } else { format!("{kept}{ending}\n") };
-        if whole.len() + CUT.len() + 1 <= room {
+        if whole.len() + CUT.len() < room {
             fits = whole;
         }
     }

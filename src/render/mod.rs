@@ -1,7 +1,7 @@
 //! What people read on GitHub: check runs and the sticky comment.
 //!
-//! Owns titles, sentences' surroundings and lengths. Refuses to decide anything, and to let a model's
-//! name or somebody's SQL mention people, link issues or break out of its block.
+//! Owns titles, sentences' surroundings and lengths. Refuses to decide anything, and to let a
+//! model's name or somebody's SQL mention people, link issues or break out of its block.
 
 pub mod checks;
 pub mod comment;
@@ -9,3 +9,5 @@ pub mod deploy;
 mod gate;
 pub mod markdown;
 mod models;
+#[cfg(test)]
+mod tests;

@@ -1,34 +1,32 @@
 //! A pull request to start a table row from, and the words to change one thing about it.
 //!
-//! The pull request: number 7 by alice, from `tidy-orders` at `HEAD` into `main` at `BASE`, clean, with
-//! nothing said about it. The policy: carol and dave are required approvers, `/deploy` is on.
+//! The pull request: number 7 by alice, from `tidy-orders` at `HEAD` into `main` at `BASE`, clean,
+//! with nothing said about it. The policy: carol and dave are required approvers, `/deploy` is on.
 
-use super::{BotOptions, Policy};
-use crate::github::{
-    CommandFacts, Facts, MergeMethod, MergeState, PrState, Review, ReviewState,
-};
+use crate::github::{CommandFacts, Facts, MergeMethod, MergeState, PrState, Review, ReviewState};
 use crate::names::{Login, NodeId, PolicySha, PrNumber, ProjectName, Repository, Sha};
+use crate::policy::{BotOptions, Policy};
 use crate::project::{Approvals, OldHead, Project, Python, SharesRepository};
 use crate::seal::{self, GateOutcome, GateResult};
 
-pub(crate) const HEAD: &str = "c0ffee";
-pub(crate) const OLD_HEAD: &str = "01dc0de";
-pub(crate) const BASE: &str = "ba5e";
+pub(super) const HEAD: &str = "c0ffee";
+pub(super) const OLD_HEAD: &str = "01dc0de";
+pub(super) const BASE: &str = "ba5e";
 
 /// A commit id that starts readably.
-pub(crate) fn sha(start: &str) -> Sha {
+pub(super) fn sha(start: &str) -> Sha {
     Sha::new(format!("{start:0<40}")).unwrap()
 }
 
-pub(crate) fn login(name: &str) -> Login {
+pub(super) fn login(name: &str) -> Login {
     Login::new(name)
 }
 
-pub(crate) fn node(id: &str) -> NodeId {
+pub(super) fn node(id: &str) -> NodeId {
     NodeId::new(id).unwrap()
 }
 
-pub(crate) fn facts() -> Facts {
+pub(super) fn facts() -> Facts {
     Facts {
         id: node("PR_7"),
         repository_id: node("R_1"),
@@ -42,6 +40,7 @@ pub(crate) fn facts() -> Facts {
         head_branch: "tidy-orders".into(),
         base_branch: "main".into(),
         base: sha(BASE),
+        base_project_tree: Some(sha("7ee")),
         policy: PolicySha::new("90110").unwrap(),
         reviews: vec![],
         merge_state: MergeState::Clean,
@@ -55,19 +54,19 @@ pub(crate) fn facts() -> Facts {
 
 impl Facts {
     /// One more review, the newest.
-    pub(crate) fn review(mut self, who: &str, state: ReviewState, head: &str) -> Self {
+    pub(super) fn review(mut self, who: &str, state: ReviewState, head: &str) -> Self {
         let author = (who != "ghost").then(|| login(who));
         self.reviews.push(Review { author, state, commit: Some(sha(head)) });
         self
     }
 
     /// Carol's approval of the head.
-    pub(crate) fn approved(self) -> Self {
+    pub(super) fn approved(self) -> Self {
         self.review("carol", ReviewState::Approved, HEAD)
     }
 
     /// A `/deploy` that was written after the head was pushed.
-    pub(crate) fn deploy_by(mut self, who: &str) -> Self {
+    pub(super) fn deploy_by(mut self, who: &str) -> Self {
         self.command = Some(CommandFacts {
             id: node("IC_1"),
             author: (who != "ghost").then(|| login(who)),
@@ -80,13 +79,13 @@ impl Facts {
     }
 
     /// The same, with something changed.
-    pub(crate) fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+    pub(super) fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
     }
 }
 
-pub(crate) fn policy(approvers: &[&str]) -> Policy {
+pub(super) fn policy(approvers: &[&str]) -> Policy {
     Policy {
         approvers: approvers.iter().map(|name| login(name)).collect(),
         linter: true,
@@ -113,13 +112,13 @@ pub(crate) fn policy(approvers: &[&str]) -> Policy {
 
 impl Policy {
     /// The same, with something changed.
-    pub(crate) fn with(mut self, change: impl FnOnce(&mut BotOptions)) -> Self {
+    pub(super) fn with(mut self, change: impl FnOnce(&mut BotOptions)) -> Self {
         change(&mut self.bot);
         self
     }
 }
 
-pub(crate) fn project() -> Project {
+pub(super) fn project() -> Project {
     Project {
         name: ProjectName::new("warehouse").unwrap(),
         repository: Repository::new("acme/monorepo").unwrap(),
@@ -135,7 +134,7 @@ pub(crate) fn project() -> Project {
 }
 
 /// What the gate says of `facts()`.
-pub(crate) fn gate(outcome: GateOutcome) -> GateResult {
+pub(super) fn gate(outcome: GateOutcome) -> GateResult {
     GateResult {
         v: seal::VERSION,
         project: project().name,

@@ -1,0 +1,140 @@
+//! What is a command, and whose command counts.
+
+use super::facts_table::*;
+use super::reasons;
+use crate::github::{CommandFacts, Facts, Role};
+use crate::outcome::Reason;
+use crate::policy::Policy;
+use crate::policy::signal::{CommandVerb, Signal, decide, parse_command};
+
+fn by_command(name: &str) -> Signal {
+    Signal::Command { by: login(name) }
+}
+
+fn judged(facts: &Facts, policy: &Policy, role: Option<Role>) -> Result<Signal, Vec<Reason>> {
+    decide(facts, policy, &project(), role).map_err(|refusals| reasons(&refusals))
+}
+
+#[test]
+fn a_command_is_the_whole_text() {
+    let plain = policy(&[]);
+    let named = policy(&[]).with(|bot| bot.command_namespace = Some(" #SQLMesh ".into()));
+    let rows = [
+        (&plain, "/deploy", Some(CommandVerb::Deploy)),
+        (&plain, "  /deploy\r\n", Some(CommandVerb::Deploy)),
+        (&plain, "/gate", Some(CommandVerb::Gate)),
+        (&plain, "please /deploy", None),
+        (&plain, "/deploy now", None),
+        (&plain, "/deploy\n/deploy", None),
+        (&plain, "> /deploy", None),
+        (&plain, "/DEPLOY", None),
+        (&plain, "/deployment", None),
+        (&plain, "", None),
+        (&plain, "#SQLMesh/deploy", None),
+        (&named, "#SQLMesh/deploy", Some(CommandVerb::Deploy)),
+        (&named, "#SQLMesh/gate", Some(CommandVerb::Gate)),
+        (&named, "/deploy", None),
+        (&named, "#SQLMesh /deploy", None),
+    ];
+    for (policy, body, expected) in rows {
+        assert_eq!(parse_command(body, policy), expected, "{body:?}");
+    }
+    assert_eq!(CommandVerb::Deploy.written(&named), "#SQLMesh/deploy");
+}
+
+#[test]
+fn an_approval_is_a_signal_on_a_production_branch() {
+    let named = policy(&["carol"]);
+    assert_eq!(judged(&facts().approved(), &named, None), Ok(Signal::Automatic));
+    assert_eq!(judged(&facts(), &named, None), Err(vec![Reason::NoSignal]));
+    let elsewhere = facts().approved().with(|facts| facts.base_branch = "develop".into());
+    assert_eq!(judged(&elsewhere, &named, None), Err(vec![Reason::NotProduction]));
+}
+
+#[test]
+fn without_approvers_only_a_command_is_a_signal() {
+    for enabled in [true, false] {
+        let nobody = policy(&[]).with(|bot| bot.enable_deploy_command = enabled);
+        assert_eq!(judged(&facts().approved(), &nobody, None), Err(vec![Reason::NoSignal]));
+    }
+}
+
+#[test]
+fn an_approver_commands_whatever_their_role() {
+    let named = policy(&["carol"]);
+    assert_eq!(judged(&facts().deploy_by("Carol"), &named, None), Ok(by_command("carol")));
+    let as_author = facts().with(|facts| facts.author = Some(login("carol"))).deploy_by("carol");
+    assert_eq!(judged(&as_author, &named, None), Ok(by_command("carol")));
+}
+
+#[test]
+fn a_stranger_does_not_command_whatever_their_role() {
+    let named = policy(&["carol"]);
+    for who in ["mallory", "alice", "ghost"] {
+        let facts = facts().approved().deploy_by(who);
+        let expected = Err(vec![Reason::MayNotDeploy]);
+        assert_eq!(judged(&facts, &named, Some(Role::Admin)), expected, "{who}");
+    }
+}
+
+#[test]
+fn without_approvers_the_role_counts() {
+    let rows = [
+        (None, false),
+        (Some(Role::None), false),
+        (Some(Role::Read), false),
+        (Some(Role::Triage), false),
+        (Some(Role::Write), false),
+        (Some(Role::Maintain), true),
+        (Some(Role::Admin), true),
+    ];
+    for (role, may) in rows {
+        let judged = judged(&facts().deploy_by("erin"), &policy(&[]), role);
+        let expected = if may { Ok(by_command("erin")) } else { Err(vec![Reason::MayNotDeploy]) };
+        assert_eq!(judged, expected, "{role:?}");
+    }
+    let ghost = judged(&facts().deploy_by("ghost"), &policy(&[]), Some(Role::Admin));
+    assert_eq!(ghost, Err(vec![Reason::MayNotDeploy]));
+}
+
+#[test]
+fn a_command_speaks_about_the_head_it_was_written_for() {
+    type Change = fn(&mut CommandFacts);
+    let rows: [(&str, Change, Option<&str>); 6] = [
+        ("pushed before", |command| command.head_pushed_ms = Some(1_999), None),
+        ("pushed after", |command| command.head_pushed_ms = Some(2_001), Some("pushed after")),
+        ("no record of the push", |command| command.head_pushed_ms = None, Some("no record")),
+        ("edited", |command| command.edited = true, Some("was edited")),
+        ("another text now", |command| command.body = "no".into(), Some("was edited")),
+        ("another command", |command| command.body = "/gate".into(), Some("was edited")),
+    ];
+    for (row, change, expected) in rows {
+        let facts =
+            facts().deploy_by("carol").with(|facts| change(facts.command.as_mut().unwrap()));
+        let judged = decide(&facts, &policy(&["carol"]), &project(), None);
+        match expected {
+            None => assert_eq!(judged, Ok(by_command("carol")), "{row}"),
+            Some(words) => {
+                let refusals = judged.unwrap_err();
+                assert_eq!(reasons(&refusals), [Reason::CommandStale], "{row}");
+                assert!(refusals[0].sentence.contains(words), "{row}: {}", refusals[0].sentence);
+                assert!(refusals[0].sentence.contains("`/deploy` again"), "{row}: what to do");
+            }
+        }
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_with_a_command_is_said() {
+    let off = policy(&["carol"]).with(|bot| bot.enable_deploy_command = false);
+    assert_eq!(
+        judged(&facts().deploy_by("carol"), &off, None),
+        Err(vec![Reason::CommandDisabled]),
+        "an approver's too"
+    );
+    let facts = facts().deploy_by("mallory").with(|f| f.command.as_mut().unwrap().edited = true);
+    assert_eq!(
+        judged(&facts, &off, None),
+        Err(vec![Reason::CommandDisabled, Reason::CommandStale, Reason::MayNotDeploy])
+    );
+}

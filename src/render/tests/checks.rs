@@ -1,0 +1,178 @@
+//! Check runs.
+
+use super::views::*;
+use crate::engine::{LintReport, Plan, Progress, TestFailure, TestReport};
+use crate::github::CheckStatus;
+use crate::outcome::{Conclusion, Reason, Refusal};
+use crate::policy::approval::Approval;
+use crate::project::SharesRepository;
+use crate::redact::Redactor;
+use crate::render::checks::{self, CheckKind, MOST_SUMMARY, PrEnvironment, Said};
+use crate::render::deploy;
+
+/// Title, standing and summary, one after the other.
+fn read(said: &[Said]) -> String {
+    let one = |said: &Said| format!("# {:?}: {}\n{}\n", said.status, said.title, said.summary);
+    said.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn names_are_those_that_protection_rules_have() {
+    let alone = checks::names(&project(SharesRepository::No));
+    assert_eq!(
+        alone,
+        [
+            "SQLMesh - Linter",
+            "SQLMesh - Run Unit Tests",
+            "SQLMesh - Has Required Approval",
+            "SQLMesh - PR Environment Synced",
+            "SQLMesh - Prod Plan Preview",
+            "SQLMesh - Prod Environment Synced",
+        ]
+    );
+    let shared = checks::name(CheckKind::Linter, &project(SharesRepository::Yes));
+    assert_eq!(shared, "SQLMesh - Linter (warehouse)");
+}
+
+#[test]
+fn lint_and_tests() {
+    let lint = |errors: &[&str], warnings: &[&str]| {
+        let owned = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
+        checks::lint(&LintReport { errors: owned(errors), warnings: owned(warnings) })
+    };
+    let failure = TestFailure {
+        name: "test_orders".into(),
+        text: "AssertionError:\n```\n</details> @erin\n```".into(),
+    };
+    insta::assert_snapshot!(read(&[
+        lint(&[], &[]),
+        lint(&[], &["db.orders: noselectstar"]),
+        lint(&["db.orders: ambiguousorinvalidcolumn"], &["db.orders: noselectstar"]),
+        checks::tests(&TestReport { ran: 3, skipped: 1, failures: vec![] }),
+        checks::tests(&TestReport { ran: 3, skipped: 0, failures: vec![failure] }),
+    ]));
+}
+
+#[test]
+fn approvals() {
+    let missing = |by: &[&str], needed, could: &[&str], notes: &[&str]| Approval::Missing {
+        by: logins(by),
+        needed,
+        could: logins(could),
+        notes: notes.iter().map(|note| (*note).to_owned()).collect(),
+    };
+    insta::assert_snapshot!(read(&[
+        checks::approval(&Approval::Given { by: logins(&["carol", "dave"]) }),
+        checks::approval(&missing(&[], 1, &["carol", "dave"], &["dave asked for changes"])),
+        checks::approval(&missing(&["carol"], 2, &["dave"], &[])),
+        checks::approval(&missing(&[], 1, &[], &["carol is the author"])),
+        checks::approval(&Approval::NotRequired),
+    ]));
+}
+
+#[test]
+fn the_environment_and_the_preview() {
+    let (environment, plan) = (environment(), plan());
+    let quiet = Plan { has_effect: false, has_changes: false, models: vec![], ..plan.clone() };
+    let models = ["db.orders".to_owned()];
+    insta::assert_snapshot!(read(&[
+        checks::pr_environment(&environment, PrEnvironment::Synced(&plan)),
+        checks::pr_environment(&environment, PrEnvironment::NoChanges),
+        checks::pr_environment(&environment, PrEnvironment::LintFailed),
+        checks::pr_environment(&environment, PrEnvironment::TestsFailed),
+        checks::pr_environment(&environment, PrEnvironment::Uncategorized(&models)),
+        checks::prod_plan(&plan),
+        checks::prod_plan(&quiet),
+        checks::plan_refused(
+            CheckKind::ProdPlan,
+            Conclusion::ActionRequired,
+            &Refusal::new(Reason::PlanError, "Start date is after end date."),
+        ),
+    ]));
+}
+
+#[test]
+fn before_and_instead_of_a_result() {
+    insta::assert_snapshot!(read(&[
+        checks::queued(CheckKind::UnitTests),
+        checks::running(CheckKind::ProdPlan),
+        checks::skipped(CheckKind::ProdPlan, "Unit tests fail, so no plan was made."),
+        checks::superseded(&sha("c0ffee")),
+        checks::not_concerned(&project(SharesRepository::Yes)),
+    ]));
+}
+
+#[test]
+fn deploys() {
+    let (head, merged, plan, owner) = (sha("c0ffee"), sha("3e36ed"), plan(), owner());
+    let progress =
+        Progress { phase: "backfill".into(), model: Some("db.orders".into()), done: 3, total: 10 };
+    let carol = logins(&["carol"]);
+    let done =
+        deploy::Done { head: &head, plan: Some(&plan), approved_by: &carol, merged: Some(&merged) };
+    insta::assert_snapshot!(read(&[
+        deploy::deployed(done),
+        deploy::deployed(deploy::Done { plan: None, approved_by: &[], merged: None, ..done }),
+        deploy::waiting(Some(1), Some(&owner)),
+        deploy::waiting(Some(3), None),
+        deploy::waiting(None, None),
+        deploy::applying(&progress),
+        deploy::trying_again("The broker went away.", &Redactor::default()),
+        deploy::applied_not_merged("Base branch was modified.", "It is tried again in a minute."),
+    ]));
+}
+
+#[test]
+fn refusals_show_the_first_and_conclude_as_the_gravest() {
+    let of = |reasons: &[Reason]| {
+        let refusals: Vec<Refusal> = reasons
+            .iter()
+            .map(|reason| Refusal::new(*reason, format!("It is `{reason}`.")))
+            .collect();
+        deploy::refused(&refusals)
+    };
+    let rows: [(&[Reason], Conclusion); 5] = [
+        (&[Reason::NotApproved], Conclusion::Skipped),
+        (&[Reason::NotApproved, Reason::Dirty], Conclusion::Failure),
+        (&[Reason::NotApproved, Reason::PlanChanged], Conclusion::ActionRequired),
+        (&[Reason::PlanChanged, Reason::Blocked], Conclusion::Failure),
+        (&[], Conclusion::Skipped),
+    ];
+    for (reasons, expected) in rows {
+        assert_eq!(of(reasons).status, CheckStatus::Completed(expected), "{reasons:?}");
+    }
+    let several_lines = Refusal::new(Reason::PlanError, "Plan failed:\n```\n@erin <b>\n");
+    insta::assert_snapshot!(read(&[
+        of(&[Reason::NotApproved, Reason::GateMissing]),
+        deploy::refused(&[several_lines]),
+    ]));
+}
+
+#[test]
+fn an_error_is_told_without_secrets_and_with_its_last_lines() {
+    let redactor = Redactor::new(["s3cret-value"]);
+    let tail: String = (0..40).map(|n| format!("line {n} s3cret-value\n")).collect();
+    let said = deploy::broken("connect to postgres://u:pw@db/x failed", Some(&tail), &redactor);
+    assert_eq!(said.status, CheckStatus::Completed(Conclusion::Failure));
+    assert!(!said.summary.contains("s3cret-value") && !said.summary.contains("pw@"), "{said:?}");
+    assert!(said.summary.contains("line 39") && !said.summary.contains("line 9 "), "{said:?}");
+    assert_eq!(checks::broken(CheckKind::UnitTests, "x", None, &redactor).title, "Tests Failed");
+}
+
+#[test]
+fn whatever_is_said_fits() {
+    let failures = (0..60)
+        .map(|n| TestFailure { name: format!("test_{n}"), text: "é".repeat(5_000) })
+        .collect();
+    let said = checks::tests(&TestReport { ran: 60, skipped: 0, failures });
+    assert!(said.summary.len() <= MOST_SUMMARY && said.summary.contains("cut here"));
+    let names = logins(&["a-name-of-some-length"; 30]);
+    let said = checks::approval(&Approval::Given { by: names });
+    assert_eq!(said.title.chars().count(), 255);
+}
+
+#[test]
+fn a_seal_comes_first() {
+    let said = checks::queued(CheckKind::Deploy).sealed("<!-- seal -->");
+    assert_eq!(said.summary, "<!-- seal -->\nWaits for a worker.");
+}
