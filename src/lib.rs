@@ -10,6 +10,7 @@ pub mod github;
 pub mod job;
 pub mod lease;
 pub mod ledger;
+pub mod metrics;
 pub mod names;
 pub mod observe;
 pub mod outcome;

@@ -1,0 +1,83 @@
+//! What goes in and out, as metrics: webhooks, GitHub, the queue.
+//!
+//! Owns the bound on the labels that come from outside. Refuses to know of jobs.
+
+use prometheus::{Error, HistogramVec, IntCounterVec, IntGaugeVec};
+
+use super::shelf::{ANSWER, Shelf};
+use crate::observe::What;
+use crate::queue::Route;
+
+/// Metrics of the edges.
+pub(super) struct Edge {
+    webhooks: IntCounterVec,
+    webhook_duration: HistogramVec,
+    github_requests: IntCounterVec,
+    github_rate_limit: IntGaugeVec,
+    queue_depth: IntGaugeVec,
+}
+
+impl Edge {
+    pub(super) fn new(shelf: &Shelf<'_>) -> Result<Self, Error> {
+        let edge = Self {
+            webhooks: shelf.counter(
+                "webhooks_total",
+                "Webhooks by what became of them.",
+                &["event", "outcome"],
+            )?,
+            webhook_duration: shelf.seconds(
+                "webhook_duration_seconds",
+                "From a webhook's arrival to the answer.",
+                &[],
+                ANSWER,
+            )?,
+            github_requests: shelf.counter(
+                "github_requests_total",
+                "Requests to GitHub; status `none` when there was no answer.",
+                &["verb", "status"],
+            )?,
+            github_rate_limit: shelf.gauge(
+                "github_rate_limit_remaining",
+                "Requests left until GitHub's limit, as it last said.",
+                &[],
+            )?,
+            queue_depth: shelf.gauge(
+                "queue_depth",
+                "Jobs that wait, ready or delayed; not those in hand.",
+                &["queue"],
+            )?,
+        };
+        edge.webhook_duration.with_label_values::<&str>(&[]);
+        Ok(edge)
+    }
+
+    pub(super) fn observe(&self, what: &What) {
+        match what {
+            What::Webhook { event, outcome, took } => {
+                self.webhooks.with_label_values(&[event, outcome]).inc();
+                self.webhook_duration.with_label_values::<&str>(&[]).observe(took.as_secs_f64());
+            }
+            What::GitHubRequest { verb, status, remaining, .. } => {
+                self.github_requests.with_label_values(&[*verb, &status_label(*status)]).inc();
+                if let Some(remaining) = remaining {
+                    let remaining = i64::try_from(*remaining).unwrap_or(i64::MAX);
+                    self.github_rate_limit.with_label_values::<&str>(&[]).set(remaining);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn queue_depth(&self, route: &Route, depth: u64) {
+        let depth = i64::try_from(depth).unwrap_or(i64::MAX);
+        self.queue_depth.with_label_values(&[route.queue()]).set(depth);
+    }
+}
+
+fn status_label(status: u16) -> String {
+    match status {
+        0 => "none".to_owned(),
+        100..=599 => status.to_string(),
+        _ => "other".to_owned(),
+    }
+}
