@@ -1,11 +1,14 @@
 //! People who act: the words that stories are told in. Each verb changes the world and lets the
 //! webhooks follow; `quietly()` gives the same person with the webhooks lost.
 
+mod spec;
+
+pub use spec::PrSpec;
+
 use crate::git::Oid;
 use crate::standin::{SimError, Standin};
 use crate::world::{
-    Files, Identity, MergeRequest, Pr, PullSpec, Push, RepositoryName, ReviewState, Role, World,
-    WorldError,
+    Files, Identity, MergeRequest, Pr, Push, RepositoryName, ReviewState, Role, World, WorldError,
 };
 
 /// Someone with an account.
@@ -21,67 +24,6 @@ pub struct Actor {
 enum Webhooks {
     Sent,
     Lost,
-}
-
-/// A pull request to open: `PrSpec::new("branch").file("models/a.sql", "SELECT 1")`.
-#[derive(Clone, Debug)]
-pub struct PrSpec(PullSpec);
-
-impl PrSpec {
-    /// From that branch into `main`, titled like the branch.
-    #[must_use]
-    pub fn new(branch: &str) -> Self {
-        Self(PullSpec {
-            branch: branch.to_owned(),
-            title: branch.to_owned(),
-            files: Files::new(),
-            base: "main".to_owned(),
-            draft: false,
-            fork: None,
-        })
-    }
-
-    /// With that title.
-    #[must_use]
-    pub fn title(mut self, title: &str) -> Self {
-        self.0.title = title.to_owned();
-        self
-    }
-
-    /// Writing a file.
-    #[must_use]
-    pub fn file(mut self, path: &str, content: &str) -> Self {
-        self.0.files.push((path.to_owned(), Some(content.into())));
-        self
-    }
-
-    /// Removing a file.
-    #[must_use]
-    pub fn without(mut self, path: &str) -> Self {
-        self.0.files.push((path.to_owned(), None));
-        self
-    }
-
-    /// Into another branch than `main`.
-    #[must_use]
-    pub fn base(mut self, branch: &str) -> Self {
-        self.0.base = branch.to_owned();
-        self
-    }
-
-    /// As a draft.
-    #[must_use]
-    pub fn draft(mut self) -> Self {
-        self.0.draft = true;
-        self
-    }
-
-    /// From a fork, `owner/name`.
-    #[must_use]
-    pub fn from_fork(mut self, fork: &str) -> Self {
-        self.0.fork = Some(RepositoryName::new(fork));
-        self
-    }
 }
 
 impl Actor {
@@ -134,7 +76,7 @@ impl Actor {
         spec: PrSpec,
     ) -> Result<Pr, SimError> {
         let repository = repository.clone();
-        self.act(move |world, by| world.open_pull(by, &repository, spec.0)).await
+        self.act(move |world, by| world.open_pull(by, &repository, spec.into_pull())).await
     }
 
     /// Pushes one commit to a pull request's branch.
@@ -198,6 +140,15 @@ impl Actor {
     pub async fn dismisses(&self, pr: &Pr, review: u64) -> Result<(), SimError> {
         let pr = pr.clone();
         self.act(move |world, by| world.dismiss(by, &pr, review)).await
+    }
+
+    /// Rewrites the words of a review; its opinion stays.
+    ///
+    /// # Errors
+    /// As every verb.
+    pub async fn edits_review(&self, pr: &Pr, review: u64, body: &str) -> Result<(), SimError> {
+        let (pr, body) = (pr.clone(), body.to_owned());
+        self.act(move |world, by| world.edit_review(by, &pr, review, &body)).await
     }
 
     /// Comments. Returns the comment's id.
@@ -270,6 +221,15 @@ impl Actor {
     pub async fn merges_by_hand(&self, pr: &Pr) -> Result<Oid, SimError> {
         let pr = pr.clone();
         self.act(move |world, by| world.merge(by, &pr, &MergeRequest::default())).await
+    }
+
+    /// Puts a pull request in the merge queue. Returns the commit of its group.
+    ///
+    /// # Errors
+    /// As every verb.
+    pub async fn queues(&self, pr: &Pr) -> Result<Oid, SimError> {
+        let pr = pr.clone();
+        self.act(move |world, by| world.enqueue(by, &pr)).await
     }
 
     /// Presses "re-run all checks".

@@ -51,7 +51,9 @@ pub(crate) async fn send_all(shared: Shared, receiver: Receiver, stop: Cancellat
     let room = Arc::new(Semaphore::new(MOST_DELAYED));
     loop {
         changes.mark_unchanged();
-        while let Some(delivery) = sender.next() {
+        while !stop.is_cancelled()
+            && let Some(delivery) = sender.next()
+        {
             if delivery.delay.is_zero() {
                 sender.send(&delivery).await;
                 continue;

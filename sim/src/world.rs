@@ -13,6 +13,7 @@ mod node;
 mod protection;
 mod pull;
 mod push;
+mod queue;
 mod repository;
 mod request;
 mod review;

@@ -34,6 +34,18 @@ pub(crate) struct Bot {
     database_id: u64,
 }
 
+impl User {
+    /// What `viewer` shows: an installation's is its bot's account, here *with* the suffix.
+    pub(crate) fn viewer(world: &World, viewer: &Identity) -> Self {
+        let (kind, database_id) = match viewer {
+            Identity::App => (Kind::Bot, world.app().id),
+            Identity::User(login) => (Kind::User, world.user(login).map_or(0, |user| user.id)),
+        };
+        let id = NodeId::new(kind, database_id).to_string().into();
+        Self { id, login: world.login(viewer), database_id }
+    }
+}
+
 impl Actor {
     /// The account behind an identity.
     pub(crate) fn of(world: &World, identity: &Identity) -> Option<Self> {

@@ -105,7 +105,7 @@ impl PullRequest {
             base_ref_name: pull.base.clone(),
             base_ref_oid: (&pull.base_oid).into(),
             author: Actor::by_login(world, &pull.author),
-            is_in_merge_queue: false,
+            is_in_merge_queue: pull.queued,
             is_merge_queue_enabled: false,
             review_decision: world.review_decision(home, pull).map(Into::into),
             url: Uri(format!("{}/{}/pull/{}", world.url(), home.name, pull.number)),

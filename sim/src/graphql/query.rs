@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 
+use super::comment::User;
 use super::node::Node;
 use super::repository::Repository;
 use super::scalar::DateTime;
@@ -10,13 +11,6 @@ use crate::world::RepositoryName;
 
 /// `Query`.
 pub(crate) struct Query;
-
-/// What `viewer` shows: an installation's is its bot's account, with the suffix.
-#[derive(SimpleObject)]
-#[graphql(name = "Viewer")]
-pub(crate) struct Viewer {
-    login: String,
-}
 
 /// `RateLimit`.
 #[derive(SimpleObject)]
@@ -53,9 +47,9 @@ impl Query {
         found.map(Some).ok_or_else(|| typed("NOT_FOUND", message()))
     }
 
-    async fn viewer(&self, context: &Context<'_>) -> async_graphql::Result<Viewer> {
+    async fn viewer(&self, context: &Context<'_>) -> async_graphql::Result<User> {
         let viewer = caller(context)?;
-        with_world(context, |world| Ok(Viewer { login: world.login(viewer) }))
+        with_world(context, |world| Ok(User::viewer(world, viewer)))
     }
 
     async fn rate_limit(&self, context: &Context<'_>) -> async_graphql::Result<Option<RateLimit>> {

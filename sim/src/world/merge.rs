@@ -74,6 +74,7 @@ impl World {
         };
         let pull = self.pull_mut(pr)?;
         pull.state = PullState::Merged;
+        pull.queued = false;
         pull.merged = Some(Merged { commit: commit.clone(), at, by: by.clone() });
         pull.closed_at = Some(at);
         pull.updated_at = at;

@@ -197,3 +197,46 @@ async fn what_waits_for_a_receiver_is_sent_when_there_is_one() {
     let mut mailbox = Mailbox::open(&town).await;
     assert_eq!(mailbox.names(2).await, ["push", "pull_request.opened"]);
 }
+
+#[tokio::test]
+async fn queues_reruns_and_edits_are_told_too() {
+    let town = Town::new().await;
+    let mut mailbox = Mailbox::open(&town).await;
+    let pr = town.pr("b").await;
+    let review = town.bob.approves(&pr).await.unwrap();
+    mailbox.names(4).await;
+    town.bob.edits_review(&pr, review, "still fine").await.unwrap();
+    assert_eq!(mailbox.next().await.name(), "pull_request_review.edited");
+    town.bob.reruns_checks(&pr).await.unwrap();
+    assert_eq!(mailbox.next().await.name(), "check_suite.rerequested");
+    let group = town.bob.queues(&pr).await.unwrap();
+    assert_eq!(mailbox.next().await.name(), "push");
+    let asked = mailbox.next().await;
+    assert_eq!(asked.name(), "merge_group.checks_requested");
+    assert_eq!(asked.payload()["merge_group"]["head_sha"], group.as_str());
+
+    let new = serde_json::json!({"name": "lint", "head_sha": town.head(&pr)});
+    town.send(reqwest::Method::POST, "/repos/acme/warehouse/check-runs", &new).await;
+    assert_eq!(mailbox.next().await.name(), "check_run.created");
+    let (run, name) = (town.gh.pr(&pr).unwrap().checks[0].id, town.repository.clone());
+    let bob = sluice_sim::world::Identity::user("Bob");
+    town.gh.change(move |world| world.request_action(&bob, &name, (run, "retry"))).await.unwrap();
+    let pressed = mailbox.next().await;
+    assert_eq!(pressed.name(), "check_run.requested_action");
+    assert_eq!(pressed.payload()["requested_action"]["identifier"], "retry");
+}
+
+#[tokio::test]
+async fn retargeting_is_an_edit_that_names_the_old_base() {
+    let town = Town::new().await;
+    let files = [("x.sql", Some("SELECT 1\n"))];
+    town.bob.pushes_to_branch(&town.repository, "next", &files).await.unwrap();
+    let pr = town.pr("b").await;
+    let mut mailbox = Mailbox::open(&town).await;
+    mailbox.names(4).await;
+    town.alice.retargets(&pr, "next").await.unwrap();
+    let edited = mailbox.next().await.payload();
+    assert_eq!(edited["action"], "edited");
+    assert_eq!(edited["changes"]["base"]["ref"]["from"], "main");
+    assert_eq!(edited["pull_request"]["base"]["ref"], "next");
+}
