@@ -157,7 +157,8 @@ impl Standin {
         format!("{}/{repository}.git", self.url)
     }
 
-    /// Sends webhooks there from now on, those that wait first; the receiver before it gets no more.
+    /// Sends webhooks there from now on, those that wait first; the receiver before it gets no
+    /// more.
     pub fn deliver_to(&self, receiver: Receiver) {
         let stop = self.life.stop.child_token();
         let mut sending = self.life.sending.lock().unwrap_or_else(PoisonError::into_inner);

@@ -88,7 +88,8 @@ async fn several_writes_go_in_one_document_and_run_in_order() {
     let comment = data["say"]["commentEdge"]["node"]["id"].clone();
 
     let document = r"
-      mutation ($lint: UpdateCheckRunInput!, $say: UpdateIssueCommentInput!, $see: AddReactionInput!) {
+      mutation ($lint: UpdateCheckRunInput!, $say: UpdateIssueCommentInput!,
+                $see: AddReactionInput!) {
         updateCheckRun(input: $lint) { checkRun { conclusion completedAt title } }
         updateIssueComment(input: $say) { issueComment { body lastEditedAt } }
         addReaction(input: $see) { reaction { content } }
@@ -175,7 +176,8 @@ async fn a_user_may_not_write_checks_and_lists_have_bounds() {
     assert_eq!(answer["errors"][0]["type"], "FORBIDDEN");
 
     let query = r#"{ repository(owner: "acme", name: "warehouse") {
-      pullRequest(number: 1) { comments { nodes { id } } files(first: 101) { nodes { path } } } } }"#;
+      pullRequest(number: 1) { comments { nodes { id } } files(first: 101) { nodes { path } } }
+    } }"#;
     let answer = town.graphql(query, Value::Null).await;
     let types: Vec<_> =
         answer["errors"].as_array().unwrap().iter().map(|it| it["type"].clone()).collect();

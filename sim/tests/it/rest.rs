@@ -88,7 +88,7 @@ async fn check_runs_belong_to_apps_and_keep_the_limits() {
         json!({"status": "completed"}),
         json!({"output": {"title": "t", "summary": long}}),
         json!({"output": {"title": "t", "summary": "", "annotations": vec![json!({}); 51]}}),
-        json!({"actions": [{"label": "much longer than 20 is", "description": "", "identifier": ""}]}),
+        json!({"actions": [{"label": "x".repeat(21), "description": "", "identifier": ""}]}),
     ] {
         assert_eq!(town.send(Method::PATCH, &run, &refused).await.0, 422, "{refused}");
     }

@@ -1,4 +1,5 @@
-//! Suites, and how GitHub asks an application to fill them: for a new head, on request, by a button.
+//! Suites, and how GitHub asks an application to fill them: for a new head, on request, by a
+//! button.
 
 use super::CheckSuite;
 use crate::git::Oid;
