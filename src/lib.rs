@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod config;
 pub mod engine;
+pub mod event;
 pub mod github;
 pub mod job;
 pub mod lease;

@@ -86,10 +86,10 @@ fn lease(lease: &LeaseConfig) -> Table {
     let LeaseStore::Memory = lease.url;
     table([
         ("url", "memory:".into()),
-        ("ttl", duration(lease.ttl)),
-        ("renew_every", duration(lease.renew_every)),
-        ("fence_after", duration(lease.fence_after)),
-        ("lock_delay", duration(lease.lock_delay)),
+        ("ttl", duration(lease.timings.ttl())),
+        ("renew_every", duration(lease.timings.renew_every())),
+        ("fence_after", duration(lease.timings.fence_after())),
+        ("lock_delay", duration(lease.timings.lock_delay())),
     ])
 }
 

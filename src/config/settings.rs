@@ -10,6 +10,7 @@ use super::Surroundings;
 use super::document::Node;
 use super::kinds;
 use super::section::Section;
+use crate::lease::Timings;
 use crate::queue::RetryPolicy;
 
 /// Where jobs wait.
@@ -31,14 +32,8 @@ pub enum QueueStore {
 pub struct LeaseConfig {
     /// Which adapter.
     pub url: LeaseStore,
-    /// How long a lease stands without a renewal.
-    pub ttl: Duration,
-    /// How often it is renewed.
-    pub renew_every: Duration,
-    /// How long after the last successful renewal its holder stops by itself; less than `ttl`.
-    pub fence_after: Duration,
-    /// How long nobody gets a lease that ran out instead of being given back.
-    pub lock_delay: Duration,
+    /// How long a lease stands, and when its holder gives it up.
+    pub timings: Timings,
 }
 
 /// What holds the leases.
@@ -96,25 +91,25 @@ fn memory<T>(memory: T) -> impl FnOnce(&Node) -> Result<T, String> {
 }
 
 pub(super) fn lease(mut section: Section<'_>) -> LeaseConfig {
-    let lease = LeaseConfig {
-        url: section.or("url", memory(LeaseStore::Memory), LeaseStore::Memory),
-        ttl: section.or("ttl", kinds::duration, Duration::from_secs(120)),
-        renew_every: section.or("renew_every", kinds::duration, Duration::from_secs(10)),
-        fence_after: section.or("fence_after", kinds::duration, Duration::from_secs(60)),
-        lock_delay: section.or("lock_delay", kinds::duration, Duration::from_secs(30)),
-    };
-    if section.is_sound() {
-        if lease.renew_every * 3 > lease.fence_after {
-            let why = "must be at most a third of fence_after, so that one renewal may be lost";
-            section.problem("renew_every", why);
-        }
-        if lease.fence_after >= lease.ttl {
-            let why = "must be less than ttl: a holder stops before somebody else may start";
-            section.problem("fence_after", why);
-        }
+    let usual = Timings::default();
+    let url = section.or("url", memory(LeaseStore::Memory), LeaseStore::Memory);
+    let ttl = section.or("ttl", kinds::duration, usual.ttl());
+    let renew_every = section.or("renew_every", kinds::duration, usual.renew_every());
+    let fence_after = section.or("fence_after", kinds::duration, usual.fence_after());
+    let lock_delay = section.or("lock_delay", kinds::duration, usual.lock_delay());
+    // A value that is wrong by itself was replaced: comparing it would blame another.
+    let is_sound = section.is_sound();
+    if is_sound && renew_every * 3 > fence_after {
+        let why = "must be at most a third of fence_after, so that a renewal may fail";
+        section.problem("renew_every", why);
+    }
+    if is_sound && fence_after >= ttl {
+        let why = "must be less than ttl: a holder stops before somebody else may start";
+        section.problem("fence_after", why);
     }
     section.finish();
-    lease
+    let timings = Timings::new(ttl, renew_every, fence_after, lock_delay);
+    LeaseConfig { url, timings: timings.unwrap_or(usual) }
 }
 
 pub(super) fn retry(mut section: Section<'_>) -> RetryPolicy {

@@ -37,7 +37,7 @@ fn the_example_says_the_defaults() {
     assert_eq!(example, defaults);
     assert_eq!(example.projects[0].python, Python::Interpreter("/etc/s/.venv/bin/python".into()));
     assert_eq!(example.github.git_url, "https://github.com/{repository}.git");
-    assert_eq!(example.lease.fence_after, Duration::from_secs(60));
+    assert_eq!(example.lease.timings.fence_after(), Duration::from_secs(60));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_variable_overrides_each_sort_of_key() {
             ("SLUICE_PROJECT__1__REQUIREMENTS", "r.txt"),
         ],
     );
-    assert_eq!(config.lease.ttl, Duration::from_secs(300));
+    assert_eq!(config.lease.timings.ttl(), Duration::from_secs(300));
     assert_eq!(config.worker.gate_slots, 7);
     assert_eq!(config.retry.delays.len(), 2);
     assert_eq!(config.projects[0].path, "models");
