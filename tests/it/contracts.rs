@@ -1,0 +1,22 @@
+//! What each port promises, asked of every adapter behind it. A fake without a contract is a lie.
+//!
+//! A suite knows an adapter only through its bench: the port, the passing of time, and what an
+//! operator sees. A new adapter gets a bench and one line that names it.
+
+mod leases;
+mod queue;
+
+/// One test for each clause and adapter: `contract!(clauses, name of the adapter, bench: [clauses])`.
+macro_rules! contract {
+    ($adapter:ident, $bench:expr, [$($clause:ident),+ $(,)?]) => {
+        mod $adapter {
+            $(
+                #[tokio::test]
+                async fn $clause() {
+                    super::clauses::$clause(&$bench).await;
+                }
+            )+
+        }
+    };
+}
+use contract;

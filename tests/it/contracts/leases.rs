@@ -1,0 +1,80 @@
+//! The contract of the `Leases` port: who is held to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sluice::clock::manual::ManualClock;
+use sluice::lease::Leases;
+use sluice::lease::memory::MemoryLeases;
+
+use super::contract;
+
+mod clauses;
+mod model;
+
+/// An adapter on the bench, with nothing held.
+#[async_trait]
+trait Bench: Send + Sync {
+    /// The port.
+    fn leases(&self) -> Arc<dyn Leases>;
+    /// What times are multiples of: long enough that the adapter answers much faster.
+    fn unit(&self) -> Duration;
+    /// Lets time pass.
+    async fn pass(&self, time: Duration);
+}
+
+struct Memory {
+    clock: Arc<ManualClock>,
+    leases: Arc<MemoryLeases>,
+}
+
+impl Memory {
+    fn new() -> Self {
+        let clock = Arc::new(ManualClock::new());
+        Self { leases: Arc::new(MemoryLeases::new(clock.clone())), clock }
+    }
+}
+
+#[async_trait]
+impl Bench for Memory {
+    fn leases(&self) -> Arc<dyn Leases> {
+        self.leases.clone()
+    }
+
+    fn unit(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.clock.advance(time).await;
+    }
+}
+
+contract!(
+    memory,
+    crate::contracts::leases::Memory::new(),
+    [
+        a_set_is_given_whole_or_not_at_all,
+        disjoint_sets_do_not_wait_for_each_other,
+        no_key_at_all_is_granted,
+        of_many_who_ask_at_once_one_gets_it,
+        epochs_rise_through_every_way_of_ending,
+        a_repeated_question_gets_the_same_grant_prolonged,
+        a_second_copy_of_a_job_is_busy,
+        a_renewal_prolongs_all_keys_and_notes_the_phase,
+        a_late_renewal_is_lost,
+        a_stale_grant_can_neither_renew_nor_release,
+        a_grant_lost_in_part_is_lost_and_prolongs_nothing,
+        a_clean_release_needs_no_lock_delay,
+        an_unclean_loss_rests_for_the_lock_delay,
+        a_reservation_is_for_its_job_only_and_does_not_expire,
+        a_reservation_is_freed_by_its_own_grant,
+        a_reserved_lease_cannot_be_renewed,
+        a_release_wakes_those_who_wait,
+        waiting_for_what_is_free_ends_at_once,
+        waiting_is_bounded,
+        waiting_ends_when_a_lost_lease_has_rested,
+        inspection_shows_one_project_in_the_order_of_its_keys,
+    ]
+);
