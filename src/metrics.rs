@@ -21,8 +21,8 @@ mod shelf;
 
 /// Every metric. One per process; it listens, and answers a scrape.
 ///
-/// Series are made at zero for the labels that are known beforehand, so that a rate sees their first
-/// event.
+/// Series are made at zero for the labels that are known beforehand, so that a rate sees their
+/// first event.
 pub struct Metrics {
     registry: Registry,
     jobs: Jobs,

@@ -15,7 +15,7 @@ use super::{Clock, SystemClock};
 /// the longest chain of tasks that wake each other here.
 const YIELDS: usize = 64;
 
-/// Where its wall clock starts: 2026-01-01T00:00:00Z, so that what people read is the same each run.
+/// Where its wall clock starts: 2026-01-01T00:00:00Z, so that what people read is always the same.
 const START: Duration = Duration::from_secs(1_767_225_600);
 
 /// A clock that a test moves. Time passes only in [`advance`](Self::advance).

@@ -177,7 +177,9 @@ async fn supervise<T>(
     tokio::pin!(work);
     tokio::select! {
         biased;
-        result = &mut work => return if lease.is_standing() { Outcome::Ended(result) } else { Outcome::Lost },
+        result = &mut work => {
+            return if lease.is_standing() { Outcome::Ended(result) } else { Outcome::Lost };
+        }
         () = lease.lost.cancelled() => {}
     }
     tokio::select! {

@@ -17,8 +17,8 @@ use crate::clock::Clock;
 use crate::job::{Envelope, MAX_BYTES};
 use crate::outcome::Disposition;
 
-/// The most jobs a route holds, in hand and delayed ones included: at some hundred bytes each, a few
-/// megabytes. A publisher beyond it is told to come again.
+/// The most jobs a route holds, in hand and delayed ones included: at some hundred bytes each, a
+/// few megabytes. A publisher beyond it is told to come again.
 pub const CAPACITY: usize = 10_000;
 
 /// The most dead letters that are kept; beyond it the oldest is dropped, with a log line.

@@ -15,8 +15,8 @@ pub mod memory;
 /// Where jobs wait.
 ///
 /// At least once: a job may be handed out again although it was done (a lost connection, a
-/// publisher that retried), so whoever runs it looks for its effects first. A job that was published
-/// twice is two messages.
+/// publisher that retried), so whoever runs it looks for its effects first. A job that was
+/// published twice is two messages.
 #[async_trait]
 pub trait Queue: Send + Sync {
     /// Stores a job at the tail of its route. Returns only when it is stored: what was confirmed is

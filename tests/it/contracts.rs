@@ -6,7 +6,7 @@
 mod leases;
 mod queue;
 
-/// One test for each clause and adapter: `contract!(clauses, name of the adapter, bench: [clauses])`.
+/// One test for each clause: `contract!(name of the adapter, how a bench is made, [clauses])`.
 macro_rules! contract {
     ($adapter:ident, $bench:expr, [$($clause:ident),+ $(,)?]) => {
         mod $adapter {
