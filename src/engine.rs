@@ -56,7 +56,7 @@ pub struct Source {
 
 /// One job's SQLMesh: one context, used for everything the job does.
 #[async_trait]
-pub trait Session: Send {
+pub trait Session: Send + Sync {
     /// The checkout that the session stands on.
     fn checkout(&self) -> &Checkout;
     /// Loads the project. Comes first.

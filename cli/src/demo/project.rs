@@ -1,0 +1,78 @@
+//! The demo's SQLMesh project, and the changes that its people make to it.
+
+use std::io;
+use std::path::Path;
+
+/// The files of the project, as `main` has them at the beginning.
+const FILES: [(&str, &str); 6] = [
+    ("config.yaml", include_str!("../../demo-project/config.yaml")),
+    ("seeds/raw_orders.csv", include_str!("../../demo-project/seeds/raw_orders.csv")),
+    ("models/raw_orders.sql", include_str!("../../demo-project/models/raw_orders.sql")),
+    ("models/orders.sql", ORDERS),
+    ("models/revenue.sql", REVENUE),
+    ("tests/test_revenue.yaml", TEST),
+];
+
+const ORDERS: &str = include_str!("../../demo-project/models/orders.sql");
+const REVENUE: &str = include_str!("../../demo-project/models/revenue.sql");
+const TEST: &str = include_str!("../../demo-project/tests/test_revenue.yaml");
+
+/// What prod says about revenue at the end of the story, day by day: day, revenue, orders. Cancelled
+/// orders are left out and orders are counted: both changes are there, and nothing else.
+pub const REVENUE_AT_THE_END: [(&str, i64, i64); 3] =
+    [("2026-01-01", 200, 2), ("2026-01-02", 200, 1), ("2026-01-03", 40, 1)];
+
+/// Writes the project into a folder.
+pub fn write(folder: &Path) -> io::Result<()> {
+    for (path, text) in FILES {
+        let path = folder.join(path);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(path, text)?;
+    }
+    Ok(())
+}
+
+/// A change to a file.
+pub type Change = (&'static str, String);
+
+/// Leaves cancelled orders out.
+pub fn without_cancelled() -> Vec<Change> {
+    vec![("models/orders.sql", where_clause("status <> 'cancelled'"))]
+}
+
+/// Keeps paid orders only: the same line of the same file as [`without_cancelled`].
+pub fn only_paid() -> Vec<Change> {
+    vec![("models/orders.sql", where_clause("status = 'paid'"))]
+}
+
+/// Counts the orders of a day, with a test of it.
+pub fn with_order_count() -> Vec<Change> {
+    let model = REVENUE.replace("AS revenue", "AS revenue,\n  COUNT(*) AS orders");
+    let test = TEST.replace("revenue: 200", "revenue: 200\n          orders: 2");
+    vec![("models/revenue.sql", model), ("tests/test_revenue.yaml", test)]
+}
+
+/// Counts everything twice, which the test notices.
+pub fn doubled() -> Vec<Change> {
+    vec![("models/revenue.sql", REVENUE.replace("SUM(amount)", "SUM(amount) * 2"))]
+}
+
+fn where_clause(condition: &str) -> String {
+    format!("{}WHERE\n  {condition}\n", ORDERS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_change_changes_something() {
+        for (path, text) in [without_cancelled(), only_paid(), with_order_count(), doubled()].concat()
+        {
+            let before = FILES.iter().find(|(name, _)| *name == path).map(|(_, text)| *text);
+            assert!(before.is_some_and(|before| before != text), "{path}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The story that the demo tells, line by line. Each line waits until what it tells has happened.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, bail};
+use sluice::clock::{Clock, SystemClock};
+use sluice::names::PrNumber;
+use sluice_sim::world::{CheckConclusion, Role};
+use sluice_sim::{Actor, Pr, PrSnapshot, PrSpec, RepositoryName, Standin};
+
+use super::project::{self, Change};
+use crate::timeline::Timeline;
+
+const TESTS: &str = "SQLMesh - Run Unit Tests";
+const DEPLOY: &str = "SQLMesh - Prod Environment Synced";
+
+/// How long one line of the story may take.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// What the story needs.
+pub struct Stage {
+    pub github: Standin,
+    pub repository: RepositoryName,
+    pub timeline: Arc<Timeline>,
+}
+
+/// What came of it.
+pub struct Told {
+    /// Deployed and merged, in the order of their merges.
+    pub merged: Vec<Pr>,
+    /// Held, each for its reason.
+    pub held: Vec<Pr>,
+}
+
+/// Tells the story from its beginning to its end.
+pub async fn tell(stage: &Stage) -> anyhow::Result<Told> {
+    let [alice, bob, carol, mallory] =
+        ["alice", "bob", "carol", "mallory"].map(|login| stage.github.user(login));
+    for person in [&alice, &bob, &carol] {
+        person.joins(&stage.repository, Role::Write).await?;
+    }
+    mallory.joins(&stage.repository, Role::Read).await?;
+
+    let cancelled = stage
+        .opens(&alice, "leave-cancelled-out", "Leave cancelled orders out", project::without_cancelled())
+        .await?;
+    stage.until(&cancelled, DEPLOY, CheckConclusion::Skipped).await?;
+
+    stage.says(&cancelled, "mallory comments /deploy");
+    let comment = mallory.comments(&cancelled, "/deploy").await?;
+    stage.until_answered(&cancelled, comment).await?;
+
+    let doubled = stage.opens(&bob, "double", "Double the revenue", project::doubled()).await?;
+    stage.until(&doubled, TESTS, CheckConclusion::Failure).await?;
+    stage.says(&doubled, "carol approves it all the same");
+    carol.approves(&doubled).await?;
+    stage.until(&doubled, DEPLOY, CheckConclusion::Skipped).await?;
+
+    let counted = stage
+        .opens(&bob, "count-orders", "Count the orders of a day", project::with_order_count())
+        .await?;
+    stage.until(&counted, DEPLOY, CheckConclusion::Skipped).await?;
+    let paid = stage.opens(&alice, "only-paid", "Keep paid orders only", project::only_paid()).await?;
+    stage.until(&paid, DEPLOY, CheckConclusion::Skipped).await?;
+
+    stage.says(&cancelled, "carol approves");
+    carol.approves(&cancelled).await?;
+    stage.says(&counted, "carol approves this one, too: two deploys want prod");
+    carol.approves(&counted).await?;
+    stage.until_merged(&cancelled).await?;
+    stage.until_merged(&counted).await?;
+
+    stage.says(&paid, "carol approves a change that conflicts with what was merged meanwhile");
+    carol.approves(&paid).await?;
+    stage.until(&paid, DEPLOY, CheckConclusion::Failure).await?;
+    Ok(Told { merged: vec![cancelled, counted], held: vec![doubled, paid] })
+}
+
+impl Stage {
+    async fn opens(
+        &self,
+        who: &Actor,
+        branch: &str,
+        title: &str,
+        changes: Vec<Change>,
+    ) -> anyhow::Result<Pr> {
+        let mut spec = PrSpec::new(branch).title(title);
+        for (path, text) in changes {
+            spec = spec.file(path, &text);
+        }
+        let pr = who.opens_pr(&self.repository, spec).await?;
+        self.says(&pr, &format!("{} opens “{title}”", who.login()));
+        Ok(pr)
+    }
+
+    fn says(&self, pr: &Pr, text: &str) {
+        self.timeline.tell(now(), Some(PrNumber(pr.number)), text);
+    }
+
+    /// Waits until a check of the pull request is concluded so. Another end is an error that says
+    /// what the check says.
+    async fn until(&self, pr: &Pr, check: &str, end: CheckConclusion) -> anyhow::Result<()> {
+        let concluded = |seen: &PrSnapshot| {
+            let check = seen.check(check)?;
+            check.conclusion.map(|conclusion| (conclusion, check.clone()))
+        };
+        let (conclusion, said) = self.wait(pr, check, concluded).await?;
+        if conclusion != end {
+            bail!(
+                "pull request {}: “{check}” ended as {conclusion:?} instead of {end:?}: {}\n{}",
+                pr.number,
+                said.title.unwrap_or_default(),
+                said.summary.unwrap_or_default()
+            );
+        }
+        Ok(())
+    }
+
+    async fn until_merged(&self, pr: &Pr) -> anyhow::Result<()> {
+        let ended = |seen: &PrSnapshot| {
+            let check = seen.check(DEPLOY)?;
+            let failed = check.conclusion == Some(CheckConclusion::Failure);
+            let done = check.conclusion == Some(CheckConclusion::Success) && seen.is_merged();
+            (failed || done).then(|| (done, check.clone()))
+        };
+        let (done, said) = self.wait(pr, "merged", ended).await?;
+        if !done {
+            let [title, summary] = [said.title, said.summary].map(Option::unwrap_or_default);
+            bail!("pull request {} was not deployed: {title}\n{summary}", pr.number);
+        }
+        Ok(())
+    }
+
+    /// Waits until a comment has its reaction.
+    async fn until_answered(&self, pr: &Pr, comment: u64) -> anyhow::Result<()> {
+        let answered = |seen: &PrSnapshot| {
+            let comment = seen.comments.iter().find(|c| c.id == comment)?;
+            (!comment.reactions.is_empty()).then_some(())
+        };
+        self.wait(pr, "an answer to the comment", answered).await
+    }
+
+    async fn wait<T>(
+        &self,
+        pr: &Pr,
+        what: &str,
+        mut happened: impl FnMut(&PrSnapshot) -> Option<T>,
+    ) -> anyhow::Result<T> {
+        let look =
+            |world: &sluice_sim::World| happened(&PrSnapshot::take(world, pr).ok()?);
+        let waited = self.github.until(PATIENCE, look).await;
+        waited.with_context(|| format!("waiting for pull request {}: {what}", pr.number))
+    }
+}
+
+fn now() -> SystemTime {
+    SystemClock.now()
+}
