@@ -1,5 +1,6 @@
 //! The worker's side of sluice: GitHub, git and SQLMesh behind sluice's ports.
 
 pub mod checkout;
+pub mod engine;
 pub mod github;
 pub mod run;

@@ -42,7 +42,8 @@ pub(super) fn text(template: &UrlTemplate) -> String {
 	lowSpeedLimit = 1
 	lowSpeedTime = 60
 [credential "{origin}"]
-	helper = "!f() {{ test \"$1\" = get && test -n \"${TOKEN_VARIABLE}\" && printf 'username=x-access-token\\npassword=%s\\n' \"${TOKEN_VARIABLE}\"; }}; f"
+	helper = "!f() {{ test \"$1\" = get && test -n \"${TOKEN_VARIABLE}\" && \
+printf 'username=x-access-token\\npassword=%s\\n' \"${TOKEN_VARIABLE}\"; }}; f"
 "#
     )
 }

@@ -1,8 +1,8 @@
 //! Git: a bare mirror per repository, a worktree per job.
 //!
-//! Owns fetching, merging a head into the current base, and putting the merged tree on disk. Refuses
-//! to know SQLMesh, and trusts nothing in a repository: no hook, filter or submodule of it runs, and
-//! the worktree has no `.git`, so that a project's code is not led to the mirror.
+//! Owns fetching, merging a head into the current base, and putting the merged tree on disk.
+//! Refuses to know SQLMesh, and trusts nothing in a repository: no hook, filter or submodule of it
+//! runs, and the worktree has no `.git`, so that a project's code is not led to the mirror.
 //!
 //! Nothing is ever pruned from a mirror: a head that was force-pushed away stays readable for the
 //! jobs that still look at it.
@@ -96,8 +96,8 @@ impl Mirrors {
     /// The pull request's head, merged into the base commit, on disk.
     ///
     /// # Errors
-    /// [`EngineError::MergeConflict`], [`EngineError::NoCommit`], [`EngineError::Cancelled`] (no git
-    /// process is left then), [`EngineError::Declared`] when the project's folder is not there.
+    /// [`EngineError::MergeConflict`], [`EngineError::NoCommit`], [`EngineError::Cancelled`] (no
+    /// git process is left then), [`EngineError::Declared`] when the project's folder is not there.
     pub async fn merged(
         &self,
         source: &Source,

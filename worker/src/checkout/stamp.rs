@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::listing::Entry;
 
-/// The earliest time given, in seconds since 1970 (2004). From here to 2038 a time as a 64-bit float,
-/// as Python has it, keeps 22 bits of the second.
+/// The earliest time given, in seconds since 1970 (2004). From here to 2038 a time as a 64-bit
+/// float, as Python has it, keeps 22 bits of the second.
 const FIRST: i64 = 1 << 30;
 
 /// How many seconds each of the two kinds of file has to itself.
