@@ -1,4 +1,5 @@
 //! Every integration test is a module of this one binary: one link, one list of tests.
+#![allow(unreachable_pub, reason = "a module of a test binary is reached from that binary only")]
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -6,4 +7,8 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod stories;
 mod tidy;
+mod tmp_producer;
+mod town;
+use tmp_producer::town_producer;
