@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 use crate::job::{Cleanup, Command, GateCheck, Job, Refresh, Scope};
-use crate::names::{NodeId, PrNumber, ProjectName, Repository, Sha};
+use crate::names::{NodeId, PrNumber, ProjectName, Sha};
 use crate::project::{Project, SharesRepository};
 
 /// What the names of our check runs begin with.

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::names::Repository;
 use crate::project::{Approvals, OldHead, Python};
 
 const HEAD: &str = "ab00000000000000000000000000000000000001";

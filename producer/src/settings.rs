@@ -1,0 +1,73 @@
+//! What the operator set, as the producer needs it, and the bounds on one request.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice::config::{Config, Secret};
+use sluice::project::Project;
+
+/// What the operator set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The secrets with which webhooks may be signed; with none, none is accepted.
+    pub webhook_secrets: Vec<Secret>,
+    /// The projects that are served.
+    pub projects: Arc<[Project]>,
+    /// How long webhooks are still accepted, though not ready any more, after a shutdown began.
+    pub linger: Duration,
+    /// The bounds on requests.
+    pub limits: Limits,
+}
+
+/// The bounds on requests. GitHub gives up after 10 s: `slot_within`, `body_within` and
+/// `store_within` add up to less, so that it hears of a failure and shows it.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The most a body may measure, in bytes.
+    pub max_body: usize,
+    /// How many webhooks are read and stored at once; each may hold a body in memory.
+    pub webhooks: usize,
+    /// How many connections are open at once; more wait in the kernel's backlog.
+    pub connections: usize,
+    /// How long a request's head may take.
+    pub head_within: Duration,
+    /// How long a webhook waits for others to be done.
+    pub slot_within: Duration,
+    /// How long a body may take.
+    pub body_within: Duration,
+    /// How long storing all jobs of a webhook may take.
+    pub store_within: Duration,
+    /// How long requests may take to end once connections are being closed.
+    pub close_within: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_body: 25 << 20,
+            webhooks: 16,
+            connections: 256,
+            head_within: Duration::from_secs(5),
+            slot_within: Duration::from_secs(1),
+            body_within: Duration::from_secs(4),
+            store_within: Duration::from_secs(4),
+            close_within: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Settings {
+    /// The producer's part of the configuration.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            listen: config.producer.listen,
+            webhook_secrets: config.github.webhook_secrets.clone(),
+            projects: config.projects.clone().into(),
+            linger: config.producer.linger,
+            limits: Limits { max_body: config.producer.max_body, ..Limits::default() },
+        }
+    }
+}
