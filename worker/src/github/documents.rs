@@ -3,7 +3,9 @@
 //! They are plain `.graphql` files so that tools can check them against GitHub's published schema.
 
 macro_rules! document {
-    ($($name:literal),+) => { concat!($(include_str!(concat!("documents/", $name, ".graphql"))),+) };
+    ($($name:literal),+) => {
+        concat!($(include_str!(concat!("documents/", $name, ".graphql"))),+)
+    };
 }
 
 /// Everything a decision about a pull request is made of.

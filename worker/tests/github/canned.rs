@@ -47,7 +47,8 @@ pub(crate) fn suite(slug: &str, app: u64, id: &str, external_id: &str) -> Value 
 
 /// Contexts that are all on one page.
 pub(crate) fn contexts(nodes: &Value) -> Value {
-    json!({ "contexts": { "pageInfo": { "hasNextPage": false, "endCursor": null }, "nodes": nodes } })
+    let page_info = json!({ "hasNextPage": false, "endCursor": null });
+    json!({ "contexts": { "pageInfo": page_info, "nodes": nodes } })
 }
 
 /// A comment.

@@ -151,7 +151,8 @@ async fn checks_beyond_the_first_page_count() {
     };
     let mut answer = facts();
     head(&mut answer)["statusCheckRollup"] = page("one", true);
-    let second = json!({ "repository": { "object": { "statusCheckRollup": page("two", false) } } });
+    let second = json!({ "statusCheckRollup": page("two", false) });
+    let second = json!({ "repository": { "object": second } });
     let town = Scripted::says(vec![data(&answer), data(&second)]).await;
     assert_eq!(town.github.facts(&ask()).await.unwrap().required_pending, ["one", "two"]);
     assert_eq!(town.finish()[1].body["variables"]["after"], "c100");
@@ -198,7 +199,10 @@ fn with_command(pr_id: &str) -> Value {
 
 #[tokio::test]
 async fn a_command_is_read_with_the_push_that_it_followed() {
-    let change = |after, minute| json!({ "after": sha(after).as_str(), "timestamp": format!("2024-05-01T09:{minute}:00Z") });
+    let change = |after, minute| {
+        let timestamp = format!("2024-05-01T09:{minute}:00Z");
+        json!({ "after": sha(after).as_str(), "timestamp": timestamp })
+    };
     let changes = json!([change('f', 30), change('a', 20), change('a', 10)]).to_string();
     let script = vec![data(&with_command("PR_7")), Say::Answer(200, vec![], changes)];
     let town = Scripted::says(script).await;

@@ -164,10 +164,8 @@ async fn converse(mut socket: TcpStream, stage: Arc<Stage>) -> std::io::Result<(
         Say::Nothing => std::future::pending().await,
         Say::Answer(status, headers, body) => {
             let headers: String = headers.iter().map(|(n, v)| format!("{n}: {v}\r\n")).collect();
-            let length = body.len();
-            let head = format!(
-                "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n{headers}connection: close\r\n\r\n"
-            );
+            let end = format!("content-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let head = format!("HTTP/1.1 {status} X\r\n{headers}{end}");
             socket.write_all(head.as_bytes()).await?;
             socket.write_all(body.as_bytes()).await?;
             socket.shutdown().await
