@@ -7,6 +7,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod contracts;
 mod stories;
 mod tidy;
 mod tmp_producer;
