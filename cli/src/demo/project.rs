@@ -22,14 +22,15 @@ const TEST: &str = include_str!("../../demo-project/tests/test_revenue.yaml");
 pub const REVENUE_AT_THE_END: [(&str, i64, i64); 3] =
     [("2026-01-01", 200, 2), ("2026-01-02", 200, 1), ("2026-01-03", 40, 1)];
 
-/// Writes the project into a folder.
-pub fn write(folder: &Path) -> io::Result<()> {
+/// Writes the project into a folder; its warehouse is the DuckDB file `database`.
+pub fn write(folder: &Path, database: &Path) -> io::Result<()> {
+    let database = serde_json::Value::from(database.display().to_string()).to_string();
     for (path, text) in FILES {
         let path = folder.join(path);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;
         }
-        std::fs::write(path, text)?;
+        std::fs::write(path, text.replace("DATABASE_OF_THE_DEMO", &database))?;
     }
     Ok(())
 }

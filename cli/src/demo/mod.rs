@@ -1,0 +1,187 @@
+//! `sluice demo`: the whole main job on this machine, told as a story.
+//!
+//! What runs is what `sluice up` runs, from a configuration file that is written first; only GitHub is
+//! a stand-in. It succeeds only when DuckDB and git say what the story told.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use clap::Args;
+use sluice::clock::{Clock, SystemClock};
+use sluice::config::{Config, Role, Variables};
+use sluice_producer::Bound;
+use sluice_sim::world::RequestKind;
+use sluice_sim::{Receiver, Standin, StandinConfig};
+use sluice_worker::sqlmesh::{Environments, REQUIREMENTS};
+use tokio_util::sync::CancellationToken;
+
+use crate::assemble::assemble;
+use crate::serve;
+use crate::timeline::Timeline;
+
+mod project;
+mod story;
+mod warehouse;
+
+const REPOSITORY: &str = "acme/shop";
+
+/// What the demo may be told.
+#[derive(Args)]
+pub struct Options {
+    /// Leave everything running at the end, until Ctrl-C: metrics, the stand-in, the files.
+    #[arg(long)]
+    keep: bool,
+    /// The folder for everything that the demo makes; a temporary one otherwise.
+    #[arg(long)]
+    folder: Option<PathBuf>,
+}
+
+/// Tells the story and checks that it is true.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    serve::log("warn");
+    let temporary = tempfile::tempdir()?;
+    let folder = options.folder.clone().unwrap_or_else(|| temporary.path().to_owned());
+    std::fs::create_dir_all(&folder)?;
+    let folder = folder.canonicalize()?;
+    let shutdown = CancellationToken::new();
+    serve::stop_on_signals(&shutdown)?;
+
+    let set_up = set_up(&folder).await?;
+    let timeline = Arc::new(Timeline::new(SystemClock.now()));
+    let all = assemble(&set_up.config, set_up.environments, vec![timeline.clone()])?;
+    let bound = Bound::new(set_up.config.producer.listen).await?;
+    let address = bound.address();
+    let url = format!("http://{address}/webhooks/github");
+    set_up.github.deliver_to(Receiver { url, secret: set_up.secret });
+    let running = tokio::spawn(all.run(bound, shutdown.clone()));
+
+    say("");
+    let stage = story::Stage { github: set_up.github, repository: set_up.repository, timeline };
+    let told = tokio::select! {
+        told = story::tell(&stage) => told,
+        () = shutdown.cancelled() => Err(anyhow::anyhow!("stopped before the end of the story")),
+    };
+    if told.is_ok() && options.keep {
+        say(&format!(
+            "\nKept running until Ctrl-C: metrics at http://{address}/metrics, the GitHub stand-in at {}, \
+             files in {}.",
+            stage.github.url(),
+            folder.display()
+        ));
+        verify(&stage, told.as_ref().ok(), &set_up.warehouse).await?;
+        shutdown.cancelled().await;
+    }
+    shutdown.cancel();
+    running.await?;
+    let told = told?;
+    if !options.keep {
+        verify(&stage, Some(&told), &set_up.warehouse).await?;
+    }
+    Ok(())
+}
+
+/// What stands before the story begins.
+struct SetUp {
+    config: Config,
+    secret: String,
+    github: Standin,
+    repository: sluice_sim::RepositoryName,
+    environments: Environments,
+    warehouse: warehouse::Warehouse,
+}
+
+async fn set_up(folder: &Path) -> anyhow::Result<SetUp> {
+    let began = SystemClock.instant();
+    let told = Arc::new(move |line: &str| say(&format!("{:>5.1} s  {line}", since(began))));
+    let environments = serve::environments(told.clone())?;
+    let python = environments.interpreter(REQUIREMENTS).await?;
+
+    let (project, database) = (folder.join("project"), folder.join("shop.duckdb"));
+    project::write(&project, &database)?;
+    let warehouse = warehouse::Warehouse { python, database };
+    told("deploying the project's first state to prod, with SQLMesh alone");
+    warehouse.deploy_first(&project).await?;
+
+    let config = StandinConfig { directory: Some(folder.join("github")), ..StandinConfig::default() };
+    let github = Standin::start(config).await?;
+    let repository = github.repository(REPOSITORY).from_dir(&project).await?;
+    told(&format!("a GitHub stand-in answers at {}", github.url()));
+
+    let secret = format!("{:032x}", rand::random::<u128>());
+    let path = folder.join("sluice.toml");
+    std::fs::write(folder.join("requirements.txt"), REQUIREMENTS)?;
+    std::fs::write(&path, configuration(&github))?;
+    let variables = Variables::from([
+        ("SLUICE_WEBHOOK_SECRET".to_owned(), secret.clone()),
+        ("GITHUB_TOKEN".to_owned(), github.token().to_owned()),
+    ]);
+    let config = Config::load(Some(&path), &variables, &[Role::Producer, Role::Worker])?;
+    Ok(SetUp { config, secret, github, repository, environments, warehouse })
+}
+
+/// The demo's `sluice.toml`.
+fn configuration(github: &Standin) -> String {
+    format!(
+        r#"[github]
+api_url = "{url}"
+git_url = "{url}/{{repository}}.git"
+webhook_secret_env = "SLUICE_WEBHOOK_SECRET"
+token_env = "GITHUB_TOKEN"
+
+[queue]
+url = "memory:"
+
+[lease]
+url = "memory:"
+
+[producer]
+listen = "127.0.0.1:0"
+
+[worker]
+data_dir = "data"
+
+[[project]]
+name = "shop"
+repository = "{REPOSITORY}"
+requirements = "requirements.txt"
+max_sessions = 1    # a DuckDB file admits one process
+"#,
+        url = github.url()
+    )
+}
+
+/// Asks DuckDB and git whether the story is true.
+async fn verify(
+    stage: &story::Stage,
+    told: Option<&story::Told>,
+    warehouse: &warehouse::Warehouse,
+) -> anyhow::Result<()> {
+    let told = told.context("there is no story to check")?;
+    warehouse.expect_revenue(&project::REVENUE_AT_THE_END).await?;
+    for pr in &told.merged {
+        anyhow::ensure!(stage.github.pr(pr)?.is_merged(), "pull request {} is not merged", pr.number);
+    }
+    for pr in &told.held {
+        anyhow::ensure!(!stage.github.pr(pr)?.is_merged(), "pull request {} is merged", pr.number);
+    }
+    let requests = stage.github.requests();
+    let api = requests.iter().filter(|request| request.kind != RequestKind::Git).count();
+    say(&format!(
+        "\nChecked: prod's revenue in DuckDB is that of both merged changes and of nothing else; main has \
+         {} more commits; {} pull requests are held. {api} GitHub requests for {} pull requests.",
+        told.merged.len(),
+        told.held.len(),
+        told.merged.len() + told.held.len(),
+    ));
+    Ok(())
+}
+
+fn since(began: Instant) -> f64 {
+    SystemClock.instant().saturating_duration_since(began).as_secs_f64()
+}
+
+fn say(line: &str) {
+    anstream::println!("{line}");
+}
