@@ -4,3 +4,4 @@ pub mod checkout;
 pub mod engine;
 pub mod github;
 pub mod run;
+pub mod sqlmesh;

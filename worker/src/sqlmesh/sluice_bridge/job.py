@@ -66,7 +66,7 @@ class Job:
             self._plans[request["purpose"]] = plan
             return plans.describe(loaded, plan, request)
         if operation == "apply":
-            return applying.apply(loaded, self._plans[request["purpose"]], self._channel.ask)
+            return applying.apply(loaded, self._plan(request), self._channel.ask)
         if operation == "invalidate":
             return loaded.invalidate(request["environment"])
         if operation == "environment":
@@ -77,6 +77,13 @@ class Job:
         if self._project is None:
             raise faults.Fault("other", "the project was not loaded")
         return self._project
+
+    def _plan(self, request: dict[str, t.Any]) -> t.Optional[plans.Plan]:
+        """The plan that the worker has read: one that was built since is not it."""
+        plan = self._plans.get(request["purpose"], ...)
+        if plan is ... or (plan.plan_id if plan else "") != request["plan_id"]:
+            raise faults.Fault("other", f"plan {request['plan_id']} is not in hand any more")
+        return plan
 
     def _load(self, request: dict[str, t.Any]) -> dict[str, t.Any]:
         os.chdir(request["path"])
@@ -89,9 +96,8 @@ class Job:
         )
         return self._project.loaded()
 
-    def _bye(self) -> dict[str, t.Any]:
+    def _bye(self) -> None:
         # The worker closes the connection when it has read the reply.
         self._channel.end()
         if self._project is not None:
             self._project.close()
-        return {}

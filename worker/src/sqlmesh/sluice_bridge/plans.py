@@ -182,7 +182,8 @@ class Description:
                 no_diff=False,
             )
         console._show_missing_dates(plan, catalog)
-        return console.consume_captured_output().strip() or "No changes to apply."
+        text = console.consume_captured_output().strip() or "No changes to apply."
+        return f"{console.captured_warnings}{console.captured_errors}{text}"
 
     def _loaded(self, snapshot: Snapshot) -> t.Optional[str]:
         intervals = snapshot.dev_intervals if snapshot.is_forward_only else snapshot.intervals

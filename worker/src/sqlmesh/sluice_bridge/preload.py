@@ -1,6 +1,7 @@
 """What every job needs, imported once, before the first fork.
 
-Nothing here may open a connection or start a thread: neither survives a fork.
+Nothing here may open a connection, which does not survive a fork. Threads do not either: numpy and
+DuckDB start one each when they are imported, but those rest until they are given work.
 """
 
 from __future__ import annotations

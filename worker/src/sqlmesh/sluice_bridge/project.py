@@ -135,10 +135,9 @@ class Project:
             "expired": stored.expired,
         }
 
-    def invalidate(self, name: str) -> dict[str, t.Any]:
+    def invalidate(self, name: str) -> None:
         """Marks an environment for removal. One that does not exist is fine."""
         self.context.invalidate_environment(name)
-        return {}
 
     def close(self) -> None:
         """Closes every connection."""

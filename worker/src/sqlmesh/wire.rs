@@ -1,0 +1,168 @@
+//! What is said on a bridge's connection: JSON lines, each bounded.
+//!
+//! Owns the shape of requests and replies. Knows no process.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sluice::engine::{EngineError, Fault, PlanRequest, Progress, Purpose};
+use sluice::names::Environment;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
+
+/// The longest line that is read; the Python side refuses to send one.
+const MAX_LINE: u64 = 8 * 1024 * 1024 + 1024;
+
+/// One request with its number.
+#[derive(Serialize)]
+pub(super) struct Envelope<'a> {
+    pub(super) id: u64,
+    #[serde(flatten)]
+    pub(super) request: &'a Request<'a>,
+}
+
+/// What is asked of the bridge.
+#[derive(Debug, Serialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub(super) enum Request<'a> {
+    Policy { path: &'a str },
+    Load { path: &'a str, gateway: Option<&'a str>, cache_dir: &'a str },
+    Lint,
+    Test,
+    Plan(&'a PlanRequest),
+    Apply { purpose: Purpose, plan_id: &'a str },
+    Invalidate { environment: &'a Environment },
+    Environment { environment: &'a Environment },
+    Bye,
+}
+
+impl Request<'_> {
+    /// The operation in words.
+    pub(super) fn what(&self) -> &'static str {
+        match self {
+            Self::Policy { .. } => "reading the configuration",
+            Self::Load { .. } => "loading the project",
+            Self::Lint => "the linter",
+            Self::Test => "the unit tests",
+            Self::Plan(_) => "planning",
+            Self::Apply { .. } => "applying the plan",
+            Self::Invalidate { .. } => "invalidating the environment",
+            Self::Environment { .. } => "reading the environment",
+            Self::Bye => "closing the project",
+        }
+    }
+}
+
+/// The answer before a stage.
+#[derive(Serialize)]
+pub(super) struct FenceAnswer {
+    pub(super) fence: u64,
+    pub(super) go: bool,
+}
+
+/// The first line of a connection.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Greeting {
+    Hello {
+        pid: i32,
+    },
+    /// As many jobs as the server allows are running.
+    Busy(bool),
+}
+
+/// Any later line.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum Line {
+    Event(Event),
+    Failed {
+        id: u64,
+        err: Declared,
+    },
+    Done {
+        id: u64,
+        ok: Value,
+        #[serde(default)]
+        warnings: Vec<String>,
+    },
+}
+
+/// What a bridge says on its own while it works.
+#[derive(Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(super) enum Event {
+    Progress(Progress),
+    /// It waits for an answer.
+    Fence {
+        stage: String,
+        n: u64,
+    },
+}
+
+/// An error that the Python side declares.
+#[derive(Debug, Deserialize)]
+pub(super) struct Declared {
+    class: String,
+    message: String,
+    traceback: Option<String>,
+}
+
+impl From<Declared> for EngineError {
+    fn from(declared: Declared) -> Self {
+        let Declared { class, message, traceback } = declared;
+        match class.as_str() {
+            "conflict" => Self::Conflict(message),
+            "busy" => Self::Busy(message),
+            "halted" => Self::Halted(message),
+            // An operation that has no fault of its own names itself.
+            _ => {
+                let class = serde_json::from_value(Value::String(class)).unwrap_or(Fault::Other);
+                Self::Declared { class, message, traceback }
+            }
+        }
+    }
+}
+
+/// What the server says on its own descriptor.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Notice {
+    Ready { protocol: u64, sqlmesh: String, python: String },
+    Failed { message: String },
+    Gone(End),
+}
+
+/// How a job's process ended; nothing that it started is left.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct End {
+    pub(super) pid: i32,
+    /// Its exit code, or minus the signal that killed it.
+    pub(super) status: i32,
+    pub(super) cpu_ms: u64,
+    pub(super) peak_rss: u64,
+}
+
+/// The next line as `T`; `None` at the end. A longer line, and one that is no `T`, are errors.
+pub(super) async fn line<T, R>(reader: &mut R) -> io::Result<Option<T>>
+where
+    T: for<'de> Deserialize<'de>,
+    R: AsyncBufRead + Unpin,
+{
+    let mut bytes = Vec::new();
+    reader.take(MAX_LINE).read_until(b'\n', &mut bytes).await?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    if bytes.last() != Some(&b'\n') {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a line was cut off"));
+    }
+    Ok(Some(serde_json::from_slice(&bytes)?))
+}
+
+/// A message as one line.
+pub(super) fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(message)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
