@@ -30,8 +30,8 @@ pub trait Engine: Send + Sync {
 
     /// Merges `source.head` into `source.base` in a worktree of its own and starts a bridge on it.
     ///
-    /// When `cancel` fires, every call of the session ends with [`EngineError::Cancelled`], and only
-    /// after all processes of the session are gone.
+    /// When `cancel` fires, every call of the session ends with [`EngineError::Cancelled`], and
+    /// only after all processes of the session are gone.
     async fn open(
         &self,
         source: &Source,

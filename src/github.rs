@@ -19,8 +19,8 @@ pub trait GitHub: Send + Sync {
 
     /// Makes the report visible: check runs, the sticky comment, a reaction; in one request.
     ///
-    /// Idempotent: after an ambiguous failure it reads back what exists (check run by head, name and
-    /// `external_id`; comment by marker and author) and adopts it instead of writing twice.
+    /// Idempotent: after an ambiguous failure it reads back what exists (check run by head, name
+    /// and `external_id`; comment by marker and author) and adopts it instead of writing twice.
     async fn report(&self, report: &Report) -> Result<Reported, GitHubError>;
 
     /// Merges, pinned to `head`, and reads the merged commit back. Never repeated blindly: after an

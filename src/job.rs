@@ -64,7 +64,8 @@ pub struct GateCheck {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// GitHub facts only, no Python: announces the checks, judges approval, asks for what is missing.
+    /// GitHub facts only, no Python: announces the checks, judges approval, asks for what is
+    /// missing.
     Approval,
     /// Lint, unit tests, PR environment and prod plan preview.
     Full,

@@ -1,5 +1,5 @@
-//! What happened lately, remembered to save work. The truth is never here: everything can be rebuilt
-//! from GitHub, the queue and SQLMesh's own state.
+//! What happened lately, remembered to save work. The truth is never here: everything can be
+//! rebuilt from GitHub, the queue and SQLMesh's own state.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};

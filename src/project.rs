@@ -22,7 +22,8 @@ pub struct Project {
     pub gateway: Option<String>,
     /// Environment variables of the worker that the project's Python may see, by name.
     pub pass_env: Vec<String>,
-    /// How many SQLMesh sessions may be open at once; 1 for a DuckDB file, which admits one process.
+    /// How many SQLMesh sessions may be open at once; 1 for a DuckDB file, which admits one
+    /// process.
     pub max_sessions: usize,
     /// How many required approvers must have approved.
     pub approvals: Approvals,

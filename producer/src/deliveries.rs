@@ -1,6 +1,7 @@
 //! Which webhook deliveries are done with: their jobs are stored.
 //!
-//! A saving of work, never a safeguard: job ids are made of the delivery's, so a repeat is harmless.
+//! A saving of work, never a safeguard: job ids are made of the delivery's, so a repeat is
+//! harmless.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};

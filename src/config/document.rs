@@ -1,4 +1,5 @@
-//! The configuration as written: the file, overlaid with the environment, each value with its place.
+//! The configuration as written: the file, overlaid with the environment, each value with its
+//! place.
 //!
 //! Owns TOML and the naming of variables. Refuses to know which keys exist.
 

@@ -1,8 +1,8 @@
 //! Applying a plan: the only place where an environment changes.
 //!
-//! It takes the environment's lease as proof, takes the leases of every snapshot version that the plan
-//! builds, asks before every stage of SQLMesh's evaluator whether they all still stand, and kills the
-//! session when one is lost.
+//! It takes the environment's lease as proof, takes the leases of every snapshot version that the
+//! plan builds, asks before every stage of SQLMesh's evaluator whether they all still stand, and
+//! kills the session when one is lost.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -36,8 +36,8 @@ pub(crate) struct Applying<'a> {
     pub(crate) check: CheckKind,
 }
 
-/// Applies the plan and reads back that the environment stands at it. `wait` is for snapshot versions
-/// that somebody else builds.
+/// Applies the plan and reads back that the environment stands at it. `wait` is for snapshot
+/// versions that somebody else builds.
 pub(crate) async fn apply(
     cx: &Cx<'_>,
     bridge: &mut Bridge,

@@ -27,7 +27,8 @@ pub(crate) async fn run(cx: &Cx<'_>, command: &Command) -> Result<(), Stop> {
             deploy(cx, &facts, &policy, &board).await?;
         }
         CommandVerb::Gate if facts.state == PrState::Open => {
-            // Only a fork's gate waits for it, and forks are not run: looking again is all there is.
+            // Only a fork's gate waits for it, and forks are not run: looking again is all there
+            // is.
             judge::judge(cx, &facts, &policy, &board).await?;
         }
         CommandVerb::Deploy | CommandVerb::Gate => cx.note("the pull request is closed"),

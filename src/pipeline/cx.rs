@@ -199,8 +199,8 @@ fn conflict(files: &[String]) -> Refusal {
     Refusal::new(
         Reason::Dirty,
         format!(
-            "This branch conflicts with its base in {files}. Merge the base branch into it, resolve \
-             the conflict and push: a new gate check follows by itself."
+            "This branch conflicts with its base in {files}. Merge the base branch into it, \
+             resolve the conflict and push: a new gate check follows by itself."
         ),
     )
 }

@@ -1,8 +1,8 @@
 //! The fast look at a pull request: no Python, GitHub's facts only.
 //!
-//! It announces the checks, judges approval, and asks for what is missing: a full gate check, or the
-//! deploy. Every event leads here, and so does the end of a full gate check: whoever of gate and
-//! approval comes last sees the other's result, which was written before this read.
+//! It announces the checks, judges approval, and asks for what is missing: a full gate check, or
+//! the deploy. Every event leads here, and so does the end of a full gate check: whoever of gate
+//! and approval comes last sees the other's result, which was written before this read.
 
 use crate::clock::unix_ms;
 use crate::github::{CheckStatus, Facts, PrState, Role};

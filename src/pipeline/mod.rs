@@ -82,8 +82,8 @@ pub struct Settings {
     pub gate_timeout: Duration,
     /// A deploy may take this long once it has prod, and wait as long for it.
     pub deploy_timeout: Duration,
-    /// How long GitHub is asked again whether a pull request can be merged; it was seen to take up to
-    /// 3 minutes.
+    /// How long GitHub is asked again whether a pull request can be merged; it was seen to take up
+    /// to 3 minutes.
     pub mergeability_patience: Duration,
     /// How long a merge that GitHub refuses is tried again while prod stays reserved.
     pub merge_patience: Duration,

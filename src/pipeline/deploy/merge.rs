@@ -24,8 +24,8 @@ impl Ended for Option<MergedCommit> {
     }
 }
 
-/// Merges what was applied. Prod already runs it: a no of GitHub's is not the end, but a state with a
-/// name, shown, counted and tried again, with prod reserved for this pull request.
+/// Merges what was applied. Prod already runs it: a no of GitHub's is not the end, but a state with
+/// a name, shown, counted and tried again, with prod reserved for this pull request.
 pub(crate) async fn run(
     cx: &Cx<'_>,
     desk: &Desk<'_>,
@@ -99,8 +99,8 @@ fn not_merged(why: &str) -> Stop {
     Stop::Broken { what: format!("deployed, not merged: {why}"), source: None }
 }
 
-/// What was merged is what was planned: the whole tree, or at least the project's part of it when the
-/// base moved elsewhere.
+/// What was merged is what was planned: the whole tree, or at least the project's part of it when
+/// the base moved elsewhere.
 fn same_tree(commit: &MergedCommit, checkout: &Checkout) -> Result<(), Stop> {
     if commit.tree == checkout.tree || commit.project_tree.as_ref() == Some(&checkout.project_tree)
     {

@@ -1,5 +1,5 @@
-//! The plan that is to be applied: head merged into the *current* base, tested as merged, and the same
-//! in what it does directly as the one that people saw.
+//! The plan that is to be applied: head merged into the *current* base, tested as merged, and the
+//! same in what it does directly as the one that people saw.
 
 use crate::engine::{Plan, Purpose};
 use crate::github::Facts;
@@ -67,8 +67,8 @@ async fn test_again(cx: &Cx<'_>, desk: &Desk<'_>, bridge: &mut Bridge) -> Result
     Err(Stop::refused(
         Reason::TestsFailed,
         format!(
-            "Merged into the current base, this change fails: {}. Merge the base branch into it and \
-             mend that.",
+            "Merged into the current base, this change fails: {}. Merge the base branch into it \
+             and mend that.",
             wrong.join("; ")
         ),
     ))

@@ -18,8 +18,8 @@ use crate::policy::clearance::Cleared;
 use crate::policy::mergeability::{self, Mergeability};
 use crate::render::checks::{self, CheckKind};
 
-/// GitHub is asked again whether a pull request can be merged first after this long, then after twice
-/// as long each time, up to [`ASK_AT_MOST`].
+/// GitHub is asked again whether a pull request can be merged first after this long, then after
+/// twice as long each time, up to [`ASK_AT_MOST`].
 const ASK_FIRST: Duration = Duration::from_millis(250);
 const ASK_AT_MOST: Duration = Duration::from_secs(15);
 
@@ -107,8 +107,8 @@ impl Ticket {
     }
 }
 
-/// Fresh facts in which GitHub says whether the pull request can be merged: an unknown is asked again,
-/// never passed.
+/// Fresh facts in which GitHub says whether the pull request can be merged: an unknown is asked
+/// again, never passed.
 async fn mergeable_facts(cx: &Cx<'_>, desk: &Desk<'_>) -> Result<Facts, Stop> {
     let own: Vec<String> =
         CheckKind::ALL.iter().map(|kind| checks::name(*kind, &cx.project)).collect();

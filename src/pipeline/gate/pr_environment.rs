@@ -74,7 +74,8 @@ impl Previewed {
     }
 }
 
-/// A plan that SQLMesh refuses: somebody has to act when models need a category, else it is a fault.
+/// A plan that SQLMesh refuses: somebody has to act when models need a category, else it is a
+/// fault.
 fn refused(kind: CheckKind, refusal: &Refusal) -> Said {
     let conclusion = match refusal.reason {
         Reason::Uncategorized => Conclusion::ActionRequired,
@@ -151,8 +152,8 @@ pub(crate) async fn plan(
         return Ok(Err(Refusal::new(
             Reason::Uncategorized,
             format!(
-                "These models need a change category: {}. Run `sqlmesh plan` for this environment and \
-                 choose one, or let `cicd_bot.auto_categorize_changes` do it.",
+                "These models need a change category: {}. Run `sqlmesh plan` for this environment \
+                 and choose one, or let `cicd_bot.auto_categorize_changes` do it.",
                 models.join(", ")
             ),
         )));

@@ -1,5 +1,5 @@
-//! Lint and unit tests: is the merged tree sound? Also run by a deploy whose tree is not the one that
-//! the gate tested.
+//! Lint and unit tests: is the merged tree sound? Also run by a deploy whose tree is not the one
+//! that the gate tested.
 
 use crate::engine::{EngineError, LintReport, TestFailure, TestReport};
 use crate::outcome::{Reason, Stage, StageOutcome, Stop};
