@@ -37,7 +37,7 @@ async fn told_to_stop_it_is_not_ready_and_still_accepts_while_it_lingers() {
 
 #[tokio::test]
 async fn a_webhook_in_hand_is_finished() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     world.queue_is(Mood::Hangs);
     let webhook = tokio::spawn(status(world.delivery("d-1", "pull_request", &opened())));
     world.asked(1).await;
@@ -51,6 +51,8 @@ async fn a_webhook_in_hand_is_finished() {
         }
     };
     tokio::time::timeout(PATIENCE, refused).await.expect("nobody listens any more");
+    let ended = tokio::time::timeout(Duration::from_millis(200), &mut world.running).await;
+    assert!(ended.is_err(), "it ended with a webhook in hand");
     world.queue_is(Mood::Stores);
     assert_eq!(webhook.await.unwrap(), 200);
     assert_eq!(world.stored(), ["approval:w:7:d-1"]);

@@ -193,7 +193,8 @@ impl World {
 }
 
 pub(crate) async fn status(request: RequestBuilder) -> u16 {
-    request.send().await.unwrap().status().as_u16()
+    let answer = tokio::time::timeout(PATIENCE, request.send()).await;
+    answer.expect("it answers").unwrap().status().as_u16()
 }
 
 pub(crate) fn sign(secret: &str, body: &str) -> String {
