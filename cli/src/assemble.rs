@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use sluice::clock::{Clock, SystemClock};
 use sluice::config::Config;
-use sluice::lease::Timings;
 use sluice::lease::memory::MemoryLeases;
 use sluice::ledger::MemoryLedger;
 use sluice::metrics::Metrics;
@@ -40,7 +39,7 @@ const MERGE_PATIENCE: Duration = Duration::from_secs(15 * 60);
 const APPROVAL_SLOTS: u16 = 16;
 
 /// Producer and worker, ready to run in one process.
-pub struct Assembled {
+pub(crate) struct Assembled {
     deps: Deps,
     producer: sluice_producer::Deps,
     producer_settings: sluice_producer::Settings,
@@ -50,7 +49,7 @@ pub struct Assembled {
 
 /// Puts everything together as the configuration says. `also` are told what happens, besides the
 /// metrics.
-pub fn assemble(
+pub(crate) fn assemble(
     config: &Config,
     environments: Environments,
     also: Vec<Arc<dyn Observer>>,
@@ -96,7 +95,7 @@ pub fn assemble(
 impl Assembled {
     /// Serves webhooks and runs jobs until `shutdown`; returns when the last job has ended or has
     /// been given back.
-    pub async fn run(self, bound: Bound, shutdown: CancellationToken) {
+    pub(crate) async fn run(self, bound: Bound, shutdown: CancellationToken) {
         let producer = bound.serve(self.producer_settings, self.producer, shutdown.clone());
         let worker = sluice_worker::run::run(self.deps, self.slots, self.grace, shutdown);
         tokio::join!(producer, worker);
@@ -142,7 +141,6 @@ fn engine(
 }
 
 fn settings(config: &Config) -> anyhow::Result<Settings> {
-    let lease = &config.lease;
     let secrets = &config.github.webhook_secrets;
     let seal = secrets.first().context("there is no webhook secret")?;
     let known = secrets.iter().chain(&config.github.token).map(|secret| secret.expose().to_owned());
@@ -150,7 +148,7 @@ fn settings(config: &Config) -> anyhow::Result<Settings> {
         seal: SealKey::derive(seal.expose().as_bytes()),
         redactor: Arc::new(Redactor::new(known)),
         retry: config.retry.clone(),
-        lease: Timings::new(lease.ttl, lease.renew_every, lease.fence_after, lease.lock_delay)?,
+        lease: config.lease.timings,
         host: format!("sluice up, process {}", std::process::id()),
         status_url: config.github.status_url.clone(),
         report_every: REPORT_EVERY,

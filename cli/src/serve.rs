@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 use crate::assemble::assemble;
 
 /// Runs everything in this process until SIGTERM or Ctrl-C.
-pub async fn up(path: &Path) -> anyhow::Result<()> {
+pub(crate) async fn up(path: &Path) -> anyhow::Result<()> {
     let config = load(path)?;
     log("info");
     let shutdown = CancellationToken::new();
@@ -32,25 +32,25 @@ pub async fn up(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Prints the configuration as it is understood, without secrets.
-pub fn print_config(path: &Path) -> anyhow::Result<()> {
+pub(crate) fn print_config(path: &Path) -> anyhow::Result<()> {
     anstream::print!("{}", load(path)?.redacted());
     Ok(())
 }
 
 /// Where Python environments are made, and with what.
-pub fn environments(told: sluice_worker::sqlmesh::Told) -> anyhow::Result<Environments> {
+pub(crate) fn environments(told: sluice_worker::sqlmesh::Told) -> anyhow::Result<Environments> {
     let folder = default_folder().context("neither XDG_CACHE_HOME nor HOME is set")?;
     Ok(Environments { folder, base: PathBuf::from("python3"), told })
 }
 
 /// Logs to standard error, in the words of `RUST_LOG`, or from this level on.
-pub fn log(level: &str) {
+pub(crate) fn log(level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
 /// Fires the token at the first SIGTERM or Ctrl-C.
-pub fn stop_on_signals(shutdown: &CancellationToken) -> anyhow::Result<()> {
+pub(crate) fn stop_on_signals(shutdown: &CancellationToken) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let shutdown = shutdown.clone();

@@ -21,24 +21,40 @@ const BAD: Style = AnsiColor::Red.on_default();
 const WAIT: Style = AnsiColor::Yellow.on_default();
 
 /// Prints events as they come, one line each, and each job's stages in one line when it has ended.
-pub struct Timeline {
+pub(crate) struct Timeline {
     begun: SystemTime,
     jobs: Mutex<HashMap<JobId, Stages>>,
 }
 
 #[derive(Default)]
 struct Stages {
+    /// Each stage once, in the order of their first ends.
     ended: Vec<(Stage, StageOutcome, Duration)>,
+}
+
+/// A stage that did what it is for in less than this is not worth a reader's time.
+const WORTH_TELLING: Duration = Duration::from_millis(10);
+
+impl Stages {
+    fn add(&mut self, stage: Stage, outcome: StageOutcome, took: Duration) {
+        match self.ended.iter_mut().find(|(known, ..)| *known == stage) {
+            Some((_, last, sum)) => {
+                *last = outcome;
+                *sum += took;
+            }
+            None => self.ended.push((stage, outcome, took)),
+        }
+    }
 }
 
 impl Timeline {
     /// A timeline whose seconds count from `begun`.
-    pub fn new(begun: SystemTime) -> Self {
+    pub(crate) fn new(begun: SystemTime) -> Self {
         Self { begun, jobs: Mutex::default() }
     }
 
     /// A line of the story that is not an event: who did what.
-    pub fn tell(&self, at: SystemTime, pr: Option<PrNumber>, text: &str) {
+    pub(crate) fn tell(&self, at: SystemTime, pr: Option<PrNumber>, text: &str) {
         self.line(at, pr, &format!("{BOLD}{text}{BOLD:#}"));
     }
 
@@ -93,8 +109,11 @@ impl Timeline {
             JobKind::Cleanup => "cleanup",
         };
         let total: Duration = stages.ended.iter().map(|(.., took)| *took).sum();
-        let mut text = format!("{kind} {} ", seconds(total));
+        let mut text = format!("{DIM}{kind} {}{DIM:#} ", seconds(total));
         for (stage, outcome, took) in &stages.ended {
+            if *took < WORTH_TELLING && *outcome == StageOutcome::Ok {
+                continue;
+            }
             let style = match outcome {
                 StageOutcome::Ok => GOOD,
                 StageOutcome::Skipped => DIM,
@@ -119,7 +138,7 @@ impl Observer for Timeline {
         let Some(job) = &event.job else { return };
         if let What::StageEnded { stage, outcome, took } = &event.what {
             let mut jobs = self.jobs();
-            jobs.entry(job.id.clone()).or_default().ended.push((*stage, *outcome, *took));
+            jobs.entry(job.id.clone()).or_default().add(*stage, *outcome, *took);
             return;
         }
         self.job_line(event, job);

@@ -160,6 +160,9 @@ pub(crate) fn not_approved(approval: &Approval) -> Option<Refusal> {
         (_, _, true) => {
             "A required approval is missing, and nobody is left who could give it".into()
         }
+        (0, 1, _) if who.len() == 1 => {
+            format!("A required approval is missing: {} can give it", who.join(", "))
+        }
         (0, 1, _) => {
             format!("A required approval is missing: one of {} can give it", who.join(", "))
         }

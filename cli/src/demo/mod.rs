@@ -29,7 +29,7 @@ const REPOSITORY: &str = "acme/shop";
 
 /// What the demo may be told.
 #[derive(Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Leave everything running at the end, until Ctrl-C: metrics, the stand-in, the files.
     #[arg(long)]
     keep: bool,
@@ -39,7 +39,7 @@ pub struct Options {
 }
 
 /// Tells the story and checks that it is true.
-pub async fn run(options: Options) -> anyhow::Result<()> {
+pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     serve::log("warn");
     let temporary = tempfile::tempdir()?;
     let folder = options.folder.clone().unwrap_or_else(|| temporary.path().to_owned());
@@ -104,7 +104,8 @@ async fn set_up(folder: &Path) -> anyhow::Result<SetUp> {
     told("deploying the project's first state to prod, with SQLMesh alone");
     warehouse.deploy_first(&project).await?;
 
-    let config = StandinConfig { directory: Some(folder.join("github")), ..StandinConfig::default() };
+    let config =
+        StandinConfig { directory: Some(folder.join("github")), ..StandinConfig::default() };
     let github = Standin::start(config).await?;
     let repository = github.repository(REPOSITORY).from_dir(&project).await?;
     told(&format!("a GitHub stand-in answers at {}", github.url()));
@@ -161,7 +162,11 @@ async fn verify(
     let told = told.context("there is no story to check")?;
     warehouse.expect_revenue(&project::REVENUE_AT_THE_END).await?;
     for pr in &told.merged {
-        anyhow::ensure!(stage.github.pr(pr)?.is_merged(), "pull request {} is not merged", pr.number);
+        anyhow::ensure!(
+            stage.github.pr(pr)?.is_merged(),
+            "pull request {} is not merged",
+            pr.number
+        );
     }
     for pr in &told.held {
         anyhow::ensure!(!stage.github.pr(pr)?.is_merged(), "pull request {} is merged", pr.number);

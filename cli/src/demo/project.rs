@@ -19,11 +19,11 @@ const TEST: &str = include_str!("../../demo-project/tests/test_revenue.yaml");
 
 /// What prod says about revenue at the end of the story, day by day: day, revenue, orders. Cancelled
 /// orders are left out and orders are counted: both changes are there, and nothing else.
-pub const REVENUE_AT_THE_END: [(&str, i64, i64); 3] =
+pub(crate) const REVENUE_AT_THE_END: [(&str, i64, i64); 3] =
     [("2026-01-01", 200, 2), ("2026-01-02", 200, 1), ("2026-01-03", 40, 1)];
 
 /// Writes the project into a folder; its warehouse is the DuckDB file `database`.
-pub fn write(folder: &Path, database: &Path) -> io::Result<()> {
+pub(crate) fn write(folder: &Path, database: &Path) -> io::Result<()> {
     let database = serde_json::Value::from(database.display().to_string()).to_string();
     for (path, text) in FILES {
         let path = folder.join(path);
@@ -36,27 +36,27 @@ pub fn write(folder: &Path, database: &Path) -> io::Result<()> {
 }
 
 /// A change to a file.
-pub type Change = (&'static str, String);
+pub(crate) type Change = (&'static str, String);
 
 /// Leaves cancelled orders out.
-pub fn without_cancelled() -> Vec<Change> {
+pub(crate) fn without_cancelled() -> Vec<Change> {
     vec![("models/orders.sql", where_clause("status <> 'cancelled'"))]
 }
 
 /// Keeps paid orders only: the same line of the same file as [`without_cancelled`].
-pub fn only_paid() -> Vec<Change> {
+pub(crate) fn only_paid() -> Vec<Change> {
     vec![("models/orders.sql", where_clause("status = 'paid'"))]
 }
 
 /// Counts the orders of a day, with a test of it.
-pub fn with_order_count() -> Vec<Change> {
+pub(crate) fn with_order_count() -> Vec<Change> {
     let model = REVENUE.replace("AS revenue", "AS revenue,\n  COUNT(*) AS orders");
     let test = TEST.replace("revenue: 200", "revenue: 200\n          orders: 2");
     vec![("models/revenue.sql", model), ("tests/test_revenue.yaml", test)]
 }
 
 /// Counts everything twice, which the test notices.
-pub fn doubled() -> Vec<Change> {
+pub(crate) fn doubled() -> Vec<Change> {
     vec![("models/revenue.sql", REVENUE.replace("SUM(amount)", "SUM(amount) * 2"))]
 }
 
@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn every_change_changes_something() {
-        for (path, text) in [without_cancelled(), only_paid(), with_order_count(), doubled()].concat()
+        for (path, text) in
+            [without_cancelled(), only_paid(), with_order_count(), doubled()].concat()
         {
             let before = FILES.iter().find(|(name, _)| *name == path).map(|(_, text)| *text);
             assert!(before.is_some_and(|before| before != text), "{path}");

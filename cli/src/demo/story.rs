@@ -13,28 +13,29 @@ use super::project::{self, Change};
 use crate::timeline::Timeline;
 
 const TESTS: &str = "SQLMesh - Run Unit Tests";
+const APPROVAL: &str = "SQLMesh - Has Required Approval";
 const DEPLOY: &str = "SQLMesh - Prod Environment Synced";
 
 /// How long one line of the story may take.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What the story needs.
-pub struct Stage {
-    pub github: Standin,
-    pub repository: RepositoryName,
-    pub timeline: Arc<Timeline>,
+pub(crate) struct Stage {
+    pub(crate) github: Standin,
+    pub(crate) repository: RepositoryName,
+    pub(crate) timeline: Arc<Timeline>,
 }
 
 /// What came of it.
-pub struct Told {
+pub(crate) struct Told {
     /// Deployed and merged, in the order of their merges.
-    pub merged: Vec<Pr>,
+    pub(crate) merged: Vec<Pr>,
     /// Held, each for its reason.
-    pub held: Vec<Pr>,
+    pub(crate) held: Vec<Pr>,
 }
 
 /// Tells the story from its beginning to its end.
-pub async fn tell(stage: &Stage) -> anyhow::Result<Told> {
+pub(crate) async fn tell(stage: &Stage) -> anyhow::Result<Told> {
     let [alice, bob, carol, mallory] =
         ["alice", "bob", "carol", "mallory"].map(|login| stage.github.user(login));
     for person in [&alice, &bob, &carol] {
@@ -43,7 +44,12 @@ pub async fn tell(stage: &Stage) -> anyhow::Result<Told> {
     mallory.joins(&stage.repository, Role::Read).await?;
 
     let cancelled = stage
-        .opens(&alice, "leave-cancelled-out", "Leave cancelled orders out", project::without_cancelled())
+        .opens(
+            &alice,
+            "leave-cancelled-out",
+            "Leave cancelled orders out",
+            project::without_cancelled(),
+        )
         .await?;
     stage.until(&cancelled, DEPLOY, CheckConclusion::Skipped).await?;
 
@@ -55,17 +61,20 @@ pub async fn tell(stage: &Stage) -> anyhow::Result<Told> {
     stage.until(&doubled, TESTS, CheckConclusion::Failure).await?;
     stage.says(&doubled, "carol approves it all the same");
     carol.approves(&doubled).await?;
+    stage.until(&doubled, APPROVAL, CheckConclusion::Success).await?;
     stage.until(&doubled, DEPLOY, CheckConclusion::Skipped).await?;
 
     let counted = stage
         .opens(&bob, "count-orders", "Count the orders of a day", project::with_order_count())
         .await?;
     stage.until(&counted, DEPLOY, CheckConclusion::Skipped).await?;
-    let paid = stage.opens(&alice, "only-paid", "Keep paid orders only", project::only_paid()).await?;
+    let paid =
+        stage.opens(&alice, "only-paid", "Keep paid orders only", project::only_paid()).await?;
     stage.until(&paid, DEPLOY, CheckConclusion::Skipped).await?;
 
     stage.says(&cancelled, "carol approves");
     carol.approves(&cancelled).await?;
+    stage.until_queued(&cancelled).await?;
     stage.says(&counted, "carol approves this one, too: two deploys want prod");
     carol.approves(&counted).await?;
     stage.until_merged(&cancelled).await?;
@@ -98,23 +107,19 @@ impl Stage {
         self.timeline.tell(now(), Some(PrNumber(pr.number)), text);
     }
 
-    /// Waits until a check of the pull request is concluded so. Another end is an error that says
-    /// what the check says.
+    /// Waits until a check of the pull request is concluded so.
     async fn until(&self, pr: &Pr, check: &str, end: CheckConclusion) -> anyhow::Result<()> {
-        let concluded = |seen: &PrSnapshot| {
-            let check = seen.check(check)?;
-            check.conclusion.map(|conclusion| (conclusion, check.clone()))
+        let concluded = |seen: &PrSnapshot| (seen.conclusion(check) == Some(end)).then_some(());
+        self.wait(pr, &format!("“{check}” to end as {end:?}"), concluded).await
+    }
+
+    /// Waits until the deploy is on its way.
+    async fn until_queued(&self, pr: &Pr) -> anyhow::Result<()> {
+        let queued = |seen: &PrSnapshot| {
+            let check = seen.check(DEPLOY)?;
+            check.conclusion.is_none().then_some(())
         };
-        let (conclusion, said) = self.wait(pr, check, concluded).await?;
-        if conclusion != end {
-            bail!(
-                "pull request {}: “{check}” ended as {conclusion:?} instead of {end:?}: {}\n{}",
-                pr.number,
-                said.title.unwrap_or_default(),
-                said.summary.unwrap_or_default()
-            );
-        }
-        Ok(())
+        self.wait(pr, "its deploy to be queued", queued).await
     }
 
     async fn until_merged(&self, pr: &Pr) -> anyhow::Result<()> {
@@ -147,10 +152,12 @@ impl Stage {
         what: &str,
         mut happened: impl FnMut(&PrSnapshot) -> Option<T>,
     ) -> anyhow::Result<T> {
-        let look =
-            |world: &sluice_sim::World| happened(&PrSnapshot::take(world, pr).ok()?);
+        let look = |world: &sluice_sim::World| happened(&PrSnapshot::take(world, pr).ok()?);
         let waited = self.github.until(PATIENCE, look).await;
-        waited.with_context(|| format!("waiting for pull request {}: {what}", pr.number))
+        waited.with_context(|| {
+            let seen = self.github.pr(pr);
+            format!("pull request {}: waited for {what}, but: {seen:#?}", pr.number)
+        })
     }
 }
 

@@ -19,14 +19,14 @@ print(json.dumps([[str(day), *rest] for day, *rest in rows]))
 ";
 
 /// The warehouse, and a Python that can open it.
-pub struct Warehouse {
-    pub python: PathBuf,
-    pub database: PathBuf,
+pub(crate) struct Warehouse {
+    pub(crate) python: PathBuf,
+    pub(crate) database: PathBuf,
 }
 
 impl Warehouse {
     /// Brings the project's first state into prod.
-    pub async fn deploy_first(&self, project: &Path) -> anyhow::Result<()> {
+    pub(crate) async fn deploy_first(&self, project: &Path) -> anyhow::Result<()> {
         const MAIN: &str = "from sqlmesh.cli.main import cli; cli()";
         let plan = ["-c", MAIN, "plan", "--auto-apply", "--no-prompts"];
         let mut command = Command::new(&self.python);
@@ -39,7 +39,9 @@ impl Warehouse {
         // What it left behind is not the project's.
         for left in [".cache", ".logs", "logs"] {
             match std::fs::remove_dir_all(project.join(left)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error.into());
+                }
                 _ => {}
             }
         }
@@ -47,7 +49,7 @@ impl Warehouse {
     }
 
     /// Fails unless prod's revenue is this: day, revenue, orders.
-    pub async fn expect_revenue(&self, expected: &[(&str, i64, i64)]) -> anyhow::Result<()> {
+    pub(crate) async fn expect_revenue(&self, expected: &[(&str, i64, i64)]) -> anyhow::Result<()> {
         let mut command = Command::new(&self.python);
         command.args(["-c", REVENUE]).arg(&self.database);
         let rows: serde_json::Value = serde_json::from_str(&read(command).await?)?;

@@ -9,6 +9,7 @@
 //! their environment what both could not reach.
 
 mod connection;
+mod ground;
 mod linux;
 mod script;
 mod server;
