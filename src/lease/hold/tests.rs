@@ -130,6 +130,15 @@ impl Bench {
         self.store.inspect(&project()).await.unwrap().iter().map(|info| info.standing).collect()
     }
 
+    /// What an operator's unlock does.
+    async fn take_away_prod(&self) {
+        let info = self.store.inspect(&project()).await.unwrap().remove(0);
+        assert_eq!(info.key.to_string(), "warehouse/prod");
+        let (keys, owner) = (vec![info.key], info.owner);
+        let grant = Grant { keys, owner, epoch: info.epoch, ttl: seconds(120) };
+        self.store.release(&grant, Release::Free).await.unwrap();
+    }
+
     /// Holds until the lease is lost, on a task of its own; says when it works.
     async fn hold_until_lost(
         &self,
@@ -152,6 +161,10 @@ impl Bench {
 
 fn project() -> ProjectName {
     ProjectName::new("warehouse").unwrap()
+}
+
+fn snapshot() -> LeaseKey {
+    LeaseKey::Snapshot(project(), "orders@1".to_owned())
 }
 
 fn seconds(seconds: u64) -> Duration {
@@ -305,10 +318,7 @@ async fn a_short_outage_is_outlived() {
 async fn a_lease_taken_away_interrupts_the_work() {
     let bench = Bench::new();
     let holder = bench.hold_until_lost(7).await;
-    let info = bench.store.inspect(&project()).await.unwrap().remove(0);
-    let (keys, owner) = (vec![info.key], info.owner);
-    let grant = Grant { keys, owner, epoch: info.epoch, ttl: seconds(120) };
-    bench.store.release(&grant, Release::Free).await.unwrap();
+    bench.take_away_prod().await;
     bench.clock.sleepers(1).await;
     bench.clock.advance(seconds(10)).await;
     assert!(matches!(holder.await.unwrap(), Err(Stop::Interrupted(_))));
@@ -371,14 +381,38 @@ async fn snapshots_are_held_within_the_environment_and_lost_with_it() {
         let inner = Wish::snapshots(outer, versions, Wait::No);
         hold(&bench.keeper, inner, async |lease| {
             assert_eq!(bench.standing().await, [Standing::Held; 3]);
-            bench.store.mood(Mood::Away);
-            bench.clock.advance(seconds(60)).await;
+            bench.take_away_prod().await;
+            bench.clock.advance(seconds(10)).await;
+            assert!(!lease.is_standing(), "the snapshots outlived their environment's lease");
             lease.lost().cancelled().await;
             Ok(())
         })
         .await
     });
     assert!(matches!(result.await, Err(Stop::Interrupted(_))));
+}
+
+#[tokio::test]
+async fn waiting_for_snapshots_ends_with_the_environments_lease() {
+    let bench = Bench::new();
+    let elsewhere = Wish { keys: vec![snapshot()], ..bench.wish(8, Wait::No) };
+    hold(&bench.keeper, elsewhere, async |_| {
+        let result = hold(&bench.keeper, bench.wish(7, Wait::No), async |outer| {
+            let inner = Wish::snapshots(outer, vec!["orders@1".to_owned()], PATIENT);
+            let waiting = hold(&bench.keeper, inner, async |_| Ok(()));
+            let story = async {
+                bench.take_away_prod().await;
+                bench.clock.advance(seconds(10)).await;
+            };
+            let (result, ()) = tokio::join!(waiting, story);
+            assert!(matches!(result, Err(Stop::Interrupted(_))), "{result:?}");
+            result
+        });
+        assert!(matches!(result.await, Err(Stop::Interrupted(_))));
+        Ok(())
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]
