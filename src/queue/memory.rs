@@ -2,8 +2,7 @@
 //!
 //! Owns the order, the delays and the bounds that the contract suite
 //! (`tests/it/contracts/queue.rs`) holds every adapter to. Nothing runs in the background: what has
-//! come due is found out when somebody asks. A process that ends takes its jobs along; the sweep
-//! of open pull requests finds what they were about.
+//! come due is found out when somebody asks. A process that ends takes its jobs along.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
