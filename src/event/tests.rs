@@ -108,7 +108,7 @@ fn a_comment_is_a_command_when_it_looks_like_one_and_nothing_else() {
         assert_eq!(comment("created", body), ["w#7 command IC_1"], "{body:?}");
     }
     let long = format!("{}/deploy", "x".repeat(122));
-    for body in ["", "please /deploy it", "/deploy now", "> /deploy\nno", "no\r/deploy", &long] {
+    for body in ["", "please /deploy it", "/deploy now", "> x\n/deploy", "no\r/deploy", &long] {
         assert_eq!(comment("created", body), ["not_a_command"], "{body:?}");
     }
     let exact = format!("{}/deploy", "x".repeat(121));
