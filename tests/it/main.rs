@@ -8,6 +8,7 @@
 )]
 
 mod contracts;
+mod metrics;
 mod stories;
 mod tidy;
 mod tmp_producer;

@@ -1,0 +1,175 @@
+//! What the tests of `hold` stand on: a store with moods, a diary, a clock that the test moves.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::super::{Keeper, hold};
+use crate::clock::manual::ManualClock;
+use crate::job::JobKind;
+use crate::lease::memory::MemoryLeases;
+use crate::lease::{
+    Grant, LeaseError, LeaseInfo, LeaseKey, LeaseRequest, Leases, Release, Standing, Timings, Wait,
+    Wish,
+};
+use crate::names::{Environment, JobId, PrNumber, ProjectName, Sha};
+use crate::observe::{Event, JobRef, Observer, What};
+use crate::outcome::Stop;
+
+/// How the store answers renewals (and everything else while it is away).
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Mood {
+    Well,
+    Away,
+    Silent,
+}
+
+/// A store that can be away, or silent.
+pub(super) struct Store {
+    real: MemoryLeases,
+    mood: Mutex<Mood>,
+    pub(super) renewals: AtomicUsize,
+}
+
+impl Store {
+    pub(super) fn mood(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    async fn answers(&self) -> Result<(), LeaseError> {
+        let mood = *self.mood.lock().unwrap();
+        match mood {
+            Mood::Well => Ok(()),
+            Mood::Away => Err(LeaseError::Unavailable("away".to_owned())),
+            Mood::Silent => std::future::pending().await,
+        }
+    }
+}
+
+#[async_trait]
+impl Leases for Store {
+    async fn acquire(&self, request: &LeaseRequest) -> Result<Grant, LeaseError> {
+        self.answers().await?;
+        self.real.acquire(request).await
+    }
+    async fn renew(&self, grant: &Grant, phase: &str) -> Result<(), LeaseError> {
+        self.renewals.fetch_add(1, Ordering::SeqCst);
+        self.answers().await?;
+        self.real.renew(grant, phase).await
+    }
+    async fn release(&self, grant: &Grant, release: Release) -> Result<(), LeaseError> {
+        self.answers().await?;
+        self.real.release(grant, release).await
+    }
+    async fn inspect(&self, project: &ProjectName) -> Result<Vec<LeaseInfo>, LeaseError> {
+        self.real.inspect(project).await
+    }
+    async fn changed(&self, keys: &[LeaseKey], at_most: Duration) {
+        self.real.changed(keys, at_most).await;
+    }
+}
+
+#[derive(Default)]
+struct Diary(Mutex<Vec<String>>);
+
+impl Observer for Diary {
+    fn observe(&self, event: &Event) {
+        let line = match &event.what {
+            What::LeaseGranted { key, waited } => format!("{key} after {waited:?}"),
+            What::LeaseEnded { key, held, end } => format!("{key} {end:?} after {held:?}"),
+            other => panic!("unexpected event {other:?}"),
+        };
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+pub(super) struct Bench {
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) store: Arc<Store>,
+    diary: Arc<Diary>,
+    pub(super) keeper: Keeper,
+    pub(super) cancel: CancellationToken,
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        let clock = Arc::new(ManualClock::new());
+        let store = Arc::new(Store {
+            real: MemoryLeases::new(clock.clone()),
+            mood: Mutex::new(Mood::Well),
+            renewals: AtomicUsize::new(0),
+        });
+        let diary = Arc::new(Diary::default());
+        let keeper = Keeper {
+            leases: store.clone(),
+            clock: clock.clone(),
+            observer: diary.clone(),
+            timings: Timings::default(),
+            host: "worker-1".to_owned(),
+        };
+        Self { clock, store, diary, keeper, cancel: CancellationToken::new() }
+    }
+
+    pub(super) fn wish<'a>(&self, pr: u64, wait: Wait<'a>) -> Wish<'a> {
+        let job = JobRef {
+            id: JobId::new(format!("deploy-{pr}")).unwrap(),
+            kind: JobKind::Deploy,
+            project: project(),
+            pr: PrNumber(pr),
+        };
+        let head = Sha::new("a".repeat(40)).unwrap();
+        Wish::environment(&job, &head, &Environment::prod(), wait, &self.cancel)
+    }
+
+    pub(super) fn diary(&self) -> Vec<String> {
+        self.diary.0.lock().unwrap().clone()
+    }
+
+    pub(super) async fn standing(&self) -> Vec<Standing> {
+        self.store.inspect(&project()).await.unwrap().iter().map(|info| info.standing).collect()
+    }
+
+    /// What an operator's unlock does.
+    pub(super) async fn take_away_prod(&self) {
+        let info = self.store.inspect(&project()).await.unwrap().remove(0);
+        assert_eq!(info.key.to_string(), "warehouse/prod");
+        let (keys, owner) = (vec![info.key], info.owner);
+        let grant = Grant { keys, owner, epoch: info.epoch, ttl: seconds(120) };
+        self.store.release(&grant, Release::Free).await.unwrap();
+    }
+
+    /// Holds until the lease is lost, on a task of its own; says when it works.
+    pub(super) async fn hold_until_lost(
+        &self,
+        pr: u64,
+    ) -> tokio::task::JoinHandle<Result<&'static str, Stop>> {
+        let (keeper, wish) = (self.keeper.clone(), self.wish(pr, Wait::No));
+        let (begun, begins) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            hold(&keeper, wish, async |lease| {
+                begun.send(()).ok();
+                lease.lost().cancelled().await;
+                Ok("finished all the same")
+            })
+            .await
+        });
+        begins.await.unwrap();
+        task
+    }
+}
+
+pub(super) fn project() -> ProjectName {
+    ProjectName::new("warehouse").unwrap()
+}
+
+pub(super) fn snapshot() -> LeaseKey {
+    LeaseKey::Snapshot(project(), "orders@1".to_owned())
+}
+
+pub(super) fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
