@@ -75,7 +75,8 @@ async fn whoever_waits_is_told_once_and_starts_when_it_is_released() {
         go.send(()).unwrap();
     };
     let (first, second, ()) = tokio::join!(first, second, story);
-    (first.unwrap(), second.unwrap());
+    first.unwrap();
+    second.unwrap();
     assert!(heard.try_recv().is_err(), "told again although nothing had changed");
     assert_eq!(bench.diary()[2], "warehouse/prod after 60s", "{:?}", bench.diary());
 }
