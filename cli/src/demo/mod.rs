@@ -23,7 +23,7 @@ use crate::timeline::Timeline;
 
 mod project;
 mod story;
-mod warehouse;
+mod witness;
 
 const REPOSITORY: &str = "acme/shop";
 
@@ -59,27 +59,30 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
 
     say("");
     let stage = story::Stage { github: set_up.github, repository: set_up.repository, timeline };
-    let told = tokio::select! {
-        told = story::tell(&stage) => told,
+    let ended = tokio::select! {
+        ended = tell_and_verify(&stage, &set_up.warehouse) => ended,
         () = shutdown.cancelled() => Err(anyhow::anyhow!("stopped before the end of the story")),
     };
-    if told.is_ok() && options.keep {
+    if ended.is_ok() && options.keep {
         say(&format!(
-            "\nKept running until Ctrl-C: metrics at http://{address}/metrics, the GitHub stand-in at {}, \
-             files in {}.",
+            "\nKept running until Ctrl-C: metrics at http://{address}/metrics, the GitHub stand-in \
+             at {}, files in {}.",
             stage.github.url(),
             folder.display()
         ));
-        verify(&stage, told.as_ref().ok(), &set_up.warehouse).await?;
         shutdown.cancelled().await;
     }
     shutdown.cancel();
     running.await?;
-    let told = told?;
-    if !options.keep {
-        verify(&stage, Some(&told), &set_up.warehouse).await?;
-    }
-    Ok(())
+    ended
+}
+
+async fn tell_and_verify(
+    stage: &story::Stage,
+    warehouse: &witness::Warehouse,
+) -> anyhow::Result<()> {
+    let told = story::tell(stage).await?;
+    verify(stage, &told, warehouse).await
 }
 
 /// What stands before the story begins.
@@ -89,7 +92,7 @@ struct SetUp {
     github: Standin,
     repository: sluice_sim::RepositoryName,
     environments: Environments,
-    warehouse: warehouse::Warehouse,
+    warehouse: witness::Warehouse,
 }
 
 async fn set_up(folder: &Path) -> anyhow::Result<SetUp> {
@@ -98,9 +101,9 @@ async fn set_up(folder: &Path) -> anyhow::Result<SetUp> {
     let environments = serve::environments(told.clone())?;
     let python = environments.interpreter(REQUIREMENTS).await?;
 
-    let (project, database) = (folder.join("project"), folder.join("shop.duckdb"));
+    let (project, database) = (folder.join("project"), folder.join("warehouse.duckdb"));
     project::write(&project, &database)?;
-    let warehouse = warehouse::Warehouse { python, database };
+    let warehouse = witness::Warehouse { python, database };
     told("deploying the project's first state to prod, with SQLMesh alone");
     warehouse.deploy_first(&project).await?;
 
@@ -156,28 +159,31 @@ max_sessions = 1    # a DuckDB file admits one process
 /// Asks DuckDB and git whether the story is true.
 async fn verify(
     stage: &story::Stage,
-    told: Option<&story::Told>,
-    warehouse: &warehouse::Warehouse,
+    told: &story::Told,
+    warehouse: &witness::Warehouse,
 ) -> anyhow::Result<()> {
-    let told = told.context("there is no story to check")?;
+    stage.github.until_delivered(story::PATIENCE).await?;
     warehouse.expect_revenue(&project::REVENUE_AT_THE_END).await?;
-    for pr in &told.merged {
-        anyhow::ensure!(
-            stage.github.pr(pr)?.is_merged(),
-            "pull request {} is not merged",
-            pr.number
-        );
-    }
-    for pr in &told.held {
-        anyhow::ensure!(!stage.github.pr(pr)?.is_merged(), "pull request {} is merged", pr.number);
-    }
+    let repository = stage.github.world(|world| {
+        world.repository(&stage.repository).map(|home| home.git_directory().to_owned())
+    });
+    let main = witness::main_of(&repository?).await?;
+    let merged: Vec<&String> = main.iter().skip(1).collect();
+    let told_titles = told.merged.iter().map(|(_, title)| *title);
+    anyhow::ensure!(
+        merged.len() == told.merged.len()
+            && told_titles.zip(&merged).all(|(title, subject)| subject.starts_with(title)),
+        "main has {merged:?} instead of {:?}",
+        told.merged
+    );
     let requests = stage.github.requests();
     let api = requests.iter().filter(|request| request.kind != RequestKind::Git).count();
     say(&format!(
-        "\nChecked: prod's revenue in DuckDB is that of both merged changes and of nothing else; main has \
-         {} more commits; {} pull requests are held. {api} GitHub requests for {} pull requests.",
-        told.merged.len(),
-        told.held.len(),
+        "\nTrue: in DuckDB prod's revenue is what both merged changes make of it, and git has them \
+         on main, in this order, and nothing else: {}. {} are held. {api} GitHub requests for {} \
+         pull requests.",
+        told.merged.iter().map(|(pr, _)| format!("#{}", pr.number)).collect::<Vec<_>>().join(", "),
+        told.held.iter().map(|pr| format!("#{}", pr.number)).collect::<Vec<_>>().join(" and "),
         told.merged.len() + told.held.len(),
     ));
     Ok(())

@@ -16,8 +16,11 @@ const TESTS: &str = "SQLMesh - Run Unit Tests";
 const APPROVAL: &str = "SQLMesh - Has Required Approval";
 const DEPLOY: &str = "SQLMesh - Prod Environment Synced";
 
+const WITHOUT_CANCELLED: &str = "Leave cancelled orders out";
+const WITH_COUNT: &str = "Count the orders of a day";
+
 /// How long one line of the story may take.
-const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What the story needs.
 pub(crate) struct Stage {
@@ -28,8 +31,8 @@ pub(crate) struct Stage {
 
 /// What came of it.
 pub(crate) struct Told {
-    /// Deployed and merged, in the order of their merges.
-    pub(crate) merged: Vec<Pr>,
+    /// Deployed and merged, with their titles, in the order of their merges.
+    pub(crate) merged: Vec<(Pr, &'static str)>,
     /// Held, each for its reason.
     pub(crate) held: Vec<Pr>,
 }
@@ -44,12 +47,7 @@ pub(crate) async fn tell(stage: &Stage) -> anyhow::Result<Told> {
     mallory.joins(&stage.repository, Role::Read).await?;
 
     let cancelled = stage
-        .opens(
-            &alice,
-            "leave-cancelled-out",
-            "Leave cancelled orders out",
-            project::without_cancelled(),
-        )
+        .opens(&alice, "leave-cancelled-out", WITHOUT_CANCELLED, project::without_cancelled())
         .await?;
     stage.until(&cancelled, DEPLOY, CheckConclusion::Skipped).await?;
 
@@ -64,9 +62,8 @@ pub(crate) async fn tell(stage: &Stage) -> anyhow::Result<Told> {
     stage.until(&doubled, APPROVAL, CheckConclusion::Success).await?;
     stage.until(&doubled, DEPLOY, CheckConclusion::Skipped).await?;
 
-    let counted = stage
-        .opens(&bob, "count-orders", "Count the orders of a day", project::with_order_count())
-        .await?;
+    let counted =
+        stage.opens(&bob, "count-orders", WITH_COUNT, project::with_order_count()).await?;
     stage.until(&counted, DEPLOY, CheckConclusion::Skipped).await?;
     let paid =
         stage.opens(&alice, "only-paid", "Keep paid orders only", project::only_paid()).await?;
@@ -83,7 +80,8 @@ pub(crate) async fn tell(stage: &Stage) -> anyhow::Result<Told> {
     stage.says(&paid, "carol approves a change that conflicts with what was merged meanwhile");
     carol.approves(&paid).await?;
     stage.until(&paid, DEPLOY, CheckConclusion::Failure).await?;
-    Ok(Told { merged: vec![cancelled, counted], held: vec![doubled, paid] })
+    let merged = vec![(cancelled, WITHOUT_CANCELLED), (counted, WITH_COUNT)];
+    Ok(Told { merged, held: vec![doubled, paid] })
 }
 
 impl Stage {

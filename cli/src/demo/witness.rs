@@ -1,5 +1,5 @@
-//! The demo's DuckDB file, asked and filled by Python from outside of sluice: a witness that has
-//! nothing to do with what it testifies.
+//! DuckDB and git, asked from outside of sluice: witnesses that have nothing to do with what they
+//! testify. DuckDB is filled from here, too, before the story begins.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -57,6 +57,13 @@ impl Warehouse {
         ensure!(rows == expected, "prod's revenue is {rows} instead of {expected}");
         Ok(())
     }
+}
+
+/// The subjects of the commits on `main` in a bare repository, oldest first.
+pub(crate) async fn main_of(repository: &Path) -> anyhow::Result<Vec<String>> {
+    let mut command = Command::new("git");
+    command.arg("--git-dir").arg(repository).args(["log", "--reverse", "--format=%s", "main"]);
+    Ok(read(command).await?.lines().map(str::to_owned).collect())
 }
 
 async fn read(mut command: Command) -> anyhow::Result<String> {
