@@ -25,6 +25,7 @@ const PROCESS_HOMES: &[&str] = &[
     "worker/src/sqlmesh",
     "worker/src/venv",
     "worker/tests/checkout",
+    "worker/tests/sqlmesh",
     "sim/src/git",
     "cli/src/demo",
     "tests/",

@@ -55,7 +55,7 @@ impl Connection {
                 let end = server.end_of(pid);
                 Ok(Self { reader, writer, server, end, requests: 0 })
             }
-            Ok((_, _, Some(Greeting::Busy(_)))) => {
+            Ok((_, _, Some(Greeting::Busy))) => {
                 Err(EngineError::Busy("the bridge runs as many jobs as it may".to_owned()))
             }
             Ok((_, _, None)) => Err(lost("starting", io::ErrorKind::UnexpectedEof.into(), &server)),

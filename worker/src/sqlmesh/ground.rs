@@ -9,7 +9,7 @@ use sluice::policy::Policy;
 use sluice::project::Project;
 use tokio_util::sync::CancellationToken;
 
-use super::{Bridges, Site};
+use super::{Bridges, Site, version};
 use crate::engine::{self, Ground};
 
 #[async_trait]
@@ -26,7 +26,7 @@ impl engine::Bridges for Bridges {
             checkout: ground.checkout().clone(),
             keep: Some(Box::new(ground)),
         };
-        Ok(Box::new(Self::open(self, &project, site, cancel).await?))
+        Ok(Box::new(self.session(&project, site, cancel).await?))
     }
 
     async fn policy(&self, project: &Project, folder: &Path) -> Result<Policy, EngineError> {
@@ -34,6 +34,6 @@ impl engine::Bridges for Bridges {
     }
 
     fn version(&self, project: &Project) -> String {
-        format!("{} {:?}", env!("CARGO_PKG_VERSION"), project.python)
+        version::of(&project.python)
     }
 }

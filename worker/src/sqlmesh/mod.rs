@@ -1,8 +1,8 @@
-//! SQLMesh behind the `Engine` port: fork servers in the projects' own Python, one forked process per
+//! SQLMesh behind the `Bridges` of the engine: fork servers in the projects' own Python, one forked process per
 //! job.
 //!
-//! Owns Python: its environments, its processes, what is said to them. Refuses to know GitHub, and
-//! gets its checkouts made. The Python half lies in `sluice_bridge/`.
+//! Owns Python: its environments, its processes, what is said to them. Refuses to know GitHub and
+//! git. The Python half lies in `sluice_bridge/`.
 //!
 //! Three things end what a job started: the fork server, when the job's connection or the worker's
 //! lifeline ends; the kernel, when the server itself dies; and this module, which finds by a mark in
@@ -17,22 +17,19 @@ mod servers;
 mod session;
 mod tail;
 mod venv;
+mod version;
 mod wire;
 
-use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sluice::clock::Clock;
 use sluice::engine::EngineError;
-use sluice::names::ProjectName;
 use sluice::policy::Policy;
 use sluice::project::{Project, Python};
 use tempfile::TempDir;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use servers::{Common, Kind, Servers};
@@ -48,8 +45,6 @@ pub struct Settings {
     pub environments: Environments,
     /// How long operations may take.
     pub limits: Limits,
-    /// How long a session waits for another one of its project before it is told busy.
-    pub wait: Duration,
     /// How long an interpreter may take to import SQLMesh.
     pub start_within: Duration,
     /// After how long without a job a fork server ends.
@@ -64,7 +59,6 @@ impl Settings {
         Self {
             environments,
             limits: Limits::default(),
-            wait: Duration::from_secs(60),
             start_within: Duration::from_secs(120),
             idle: Duration::from_secs(15 * 60),
             max_jobs: 16,
@@ -76,8 +70,6 @@ impl Settings {
 pub struct Bridges {
     settings: Settings,
     servers: Servers,
-    /// How many more sessions each project may open.
-    free: Mutex<HashMap<ProjectName, Arc<Semaphore>>>,
     /// Private to this worker; removed with it.
     _folder: TempDir,
 }
@@ -94,33 +86,29 @@ impl Bridges {
             idle: settings.idle,
         };
         let servers = Servers::new(common, clock);
-        Ok(Self { settings, servers, free: Mutex::default(), _folder: folder })
+        Ok(Self { settings, servers, _folder: folder })
     }
 
     /// Starts a process for one job of `project`.
     ///
     /// # Errors
-    /// [`EngineError::Busy`] when the project has as many sessions as it may for longer than the
-    /// settings' `wait`; [`EngineError::Cancelled`]; [`EngineError::Broken`].
-    pub async fn open(
+    /// [`EngineError::Cancelled`]; [`EngineError::Broken`] when Python cannot be started;
+    /// [`EngineError::Busy`] when as many jobs run as the settings allow.
+    pub async fn session(
         &self,
         project: &Project,
         site: Site,
         cancel: CancellationToken,
     ) -> Result<BridgeSession, EngineError> {
-        let opened = async {
-            let slot = self.slot(project).await?;
-            let connection = self.servers.connect(&self.kind(project).await?).await?;
-            Ok::<_, EngineError>((slot, connection))
-        };
-        let (slot, connection) = tokio::select! {
+        let connected = async { self.servers.connect(&self.kind(project).await?).await };
+        let connection = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(EngineError::Cancelled),
-            opened = opened => opened?,
+            connected = connected => connected?,
         };
         let terms =
             Terms { gateway: project.gateway.clone(), limits: self.settings.limits, cancel };
-        Ok(BridgeSession::new(connection, site, terms, slot))
+        Ok(BridgeSession::new(connection, site, terms))
     }
 
     /// Approvers and bot options of the configuration in `folder`, a checkout of the base branch.
@@ -128,31 +116,14 @@ impl Bridges {
     /// # Errors
     /// [`EngineError::Declared`] with SQLMesh's own words when the configuration is not valid.
     pub async fn policy(&self, project: &Project, folder: &Path) -> Result<Policy, EngineError> {
-        // Opens no warehouse, so it needs no slot.
         let mut connection = Some(self.servers.connect(&self.kind(project).await?).await?);
         let request = Request::Policy { path: session::text(folder)? };
-        let control = (self.settings.limits.load, &CancellationToken::new());
-        let policy = session::ask(&mut connection, &request, control, None).await;
+        let terms = (self.settings.limits.load, &CancellationToken::new());
+        let policy = session::ask(&mut connection, &request, terms, None).await;
         if let Some(connection) = connection {
             connection.hang_up().await;
         }
         policy
-    }
-
-    async fn slot(&self, project: &Project) -> Result<OwnedSemaphorePermit, EngineError> {
-        let free = {
-            let mut all = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-            let semaphore = || Arc::new(Semaphore::new(project.max_sessions.max(1)));
-            all.entry(project.name.clone()).or_insert_with(semaphore).clone()
-        };
-        match timeout(self.settings.wait, free.acquire_owned()).await {
-            Ok(Ok(slot)) => Ok(slot),
-            Ok(Err(_)) | Err(_) => {
-                let sessions = project.max_sessions;
-                let what = format!("{sessions} SQLMesh sessions of {} are open", project.name);
-                Err(EngineError::Busy(what))
-            }
-        }
     }
 
     async fn kind(&self, project: &Project) -> Result<Kind, EngineError> {
@@ -174,8 +145,6 @@ fn absolute(path: &Path) -> Result<PathBuf, EngineError> {
 }
 
 fn broken(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> EngineError {
-    EngineError::Broken {
-        what: format!("{}: {error}", path.display()),
-        source: Some(Box::new(error)),
-    }
+    let what = format!("{}: {error}", path.display());
+    EngineError::Broken { what, source: Some(Box::new(error)) }
 }

@@ -11,7 +11,6 @@ use sluice::engine::{
 };
 use sluice::names::Environment;
 use tokio::runtime::Handle;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -76,17 +75,11 @@ pub struct BridgeSession {
     connection: Option<Connection>,
     site: Site,
     terms: Terms,
-    slot: Option<OwnedSemaphorePermit>,
 }
 
 impl BridgeSession {
-    pub(super) fn new(
-        connection: Connection,
-        site: Site,
-        terms: Terms,
-        slot: OwnedSemaphorePermit,
-    ) -> Self {
-        Self { connection: Some(connection), site, terms, slot: Some(slot) }
+    pub(super) fn new(connection: Connection, site: Site, terms: Terms) -> Self {
+        Self { connection: Some(connection), site, terms }
     }
 
     async fn ask<T: DeserializeOwned>(
@@ -100,14 +93,13 @@ impl BridgeSession {
 }
 
 impl Drop for BridgeSession {
-    /// The slot and the checkout stay taken until the processes are gone.
+    /// Checkout and seat stay taken until the processes are gone.
     fn drop(&mut self) {
-        let (connection, slot) = (self.connection.take(), self.slot.take());
+        let (connection, keep) = (self.connection.take(), self.site.keep.take());
         let (Some(connection), Ok(runtime)) = (connection, Handle::try_current()) else { return };
-        let keep = self.site.keep.take();
         runtime.spawn(async move {
             connection.hang_up().await;
-            drop((slot, keep));
+            drop(keep);
         });
     }
 }

@@ -68,7 +68,7 @@ pub(super) enum Greeting {
         pid: i32,
     },
     /// As many jobs as the server allows are running.
-    Busy(bool),
+    Busy,
 }
 
 /// Any later line.

@@ -66,7 +66,9 @@ class Fence:
             )
 
 
-def apply(project: Project, plan: t.Optional[Plan], ask: t.Callable[[str], bool]) -> dict[str, t.Any]:
+def apply(
+    project: Project, plan: t.Optional[Plan], ask: t.Callable[[str], bool]
+) -> dict[str, t.Any]:
     """Applies a plan; what it returns was read back from the state."""
     if plan is None or not has_effect(plan):
         stored = plan and project.environment(plan.environment_naming_info.name)

@@ -62,7 +62,13 @@ class BridgeConsole(MarkdownConsole):
         pass
 
     def update_snapshot_evaluation_progress(
-        self, snapshot: t.Any, interval: t.Any, batch_idx: int, duration_ms: t.Any, *_: t.Any, **__: t.Any
+        self,
+        snapshot: t.Any,
+        interval: t.Any,
+        batch_idx: int,
+        duration_ms: t.Any,
+        *_: t.Any,
+        **__: t.Any,
     ) -> None:
         if duration_ms is not None:  # None: the batch failed
             self._advance(snapshot)
@@ -93,7 +99,8 @@ class BridgeConsole(MarkdownConsole):
             cause = error.__cause__ or error
             node = getattr(error.node, "snapshot_name", None) or getattr(error.node, "name", "")
             name = str(node).replace('"', "")
-            self.failures.append(clip(f"{name}: {type(cause).__name__}: {cause}".strip(": "), 4_000))
+            why = f"{type(cause).__name__}: {cause}"
+            self.failures.append(clip(f"{name}: {why}" if name else why, 4_000))
         super().log_failed_models(errors)
 
     def _print(self, value: t.Any, **kwargs: t.Any) -> None:

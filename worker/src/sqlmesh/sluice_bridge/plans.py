@@ -61,7 +61,9 @@ def has_effect(plan: Plan) -> bool:
     return plan.has_changes or plan.requires_backfill or plan.has_unmodified_unpromoted
 
 
-def describe(project: Project, plan: t.Optional[Plan], request: dict[str, t.Any]) -> dict[str, t.Any]:
+def describe(
+    project: Project, plan: t.Optional[Plan], request: dict[str, t.Any]
+) -> dict[str, t.Any]:
     """The plan as the worker reads it."""
     head = {"purpose": request["purpose"], "environment": request["environment"]}
     if plan is None:

@@ -29,7 +29,7 @@ def announce(control: int, message: dict[str, t.Any]) -> None:
 
 
 class Job(t.NamedTuple):
-    """A child, and the server's own copy of its connection, which shows when the worker hangs up."""
+    """A child, and the server's own copy of its connection, where a worker's hang-up shows."""
 
     pid: int
     connection: socket.socket
@@ -99,7 +99,7 @@ class Server:
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
         if len(self._jobs) >= self._max_jobs:
-            connection.sendall(b'{"busy":true}\n')
+            connection.sendall(b'"busy"\n')
             connection.close()
             return
         server = os.getpid()
@@ -128,7 +128,7 @@ class Server:
 
             jobs.run(connection)
             code = 0
-        except BaseException:  # noqa: B036 - whatever it was, it ends here, with its trace in the log
+        except BaseException:  # noqa: B036 - whatever it was, its trace goes to the log
             import traceback
 
             traceback.print_exc()
