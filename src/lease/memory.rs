@@ -263,7 +263,7 @@ impl Slot {
                 let at_most = expires.saturating_duration_since(now) + *lock_delay;
                 Some(Obstacle::Held { owner: Box::new(owner.clone()), at_most })
             }
-            Self::Taken(Tenancy { owner, expires: None, .. }) => (owner.job != asker.job)
+            Self::Taken(Tenancy { owner, expires: None, .. }) => (owner.pr != asker.pr)
                 .then(|| Obstacle::Reserved { owner: Box::new(owner.clone()) }),
         }
     }

@@ -24,8 +24,9 @@ pub trait Leases: Send + Sync {
     /// Takes all keys or none, and says which epoch they are held with: higher than any that any
     /// of them was ever held with. A key named twice counts once; no key at all is granted.
     ///
-    /// A key that is reserved is given to the same job only; a key that is held is given to nobody
-    /// else, not even to a second copy of the same job. Repeating a request with the same nonce,
+    /// A key that is reserved is given to jobs of the same pull request only (a newer head of it is
+    /// another job, and the one that can finish); a key that is held is given to nobody else, not
+    /// even to a second copy of the same job. Repeating a request with the same nonce,
     /// while it is held, answers with the same grant and prolongs it: what a caller does whose
     /// first request got no answer.
     async fn acquire(&self, request: &LeaseRequest) -> Result<Grant, LeaseError>;
@@ -93,11 +94,11 @@ pub struct LeaseRequest {
 pub struct Owner {
     /// Unguessable, new for each attempt to hold.
     pub nonce: String,
-    /// The job; a reservation is only for it.
+    /// The job.
     pub job: JobId,
     /// Host and process.
     pub host: String,
-    /// The pull request.
+    /// The pull request; a reservation is only for it.
     pub pr: PrNumber,
     /// Its head.
     pub head: Sha,
@@ -121,7 +122,7 @@ pub struct Grant {
 pub enum Release {
     /// Anybody may have it.
     Free,
-    /// Only the same job may have it, until it frees it: applied, not merged.
+    /// Only the same pull request may have it, until it frees it: applied, not merged.
     Reserve,
 }
 
@@ -144,12 +145,12 @@ pub struct LeaseInfo {
     pub phase: String,
 }
 
-/// Whether a lease is held or kept for its job.
+/// Whether a lease is held or kept for its pull request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// A worker renews it.
     Held,
-    /// Nobody works; the job that reserved it comes back.
+    /// Nobody works; the pull request that reserved it comes back.
     Reserved,
 }
 
@@ -182,8 +183,8 @@ pub enum Obstacle {
         /// The longest that it can stay so without a renewal, the lock-delay included.
         at_most: Duration,
     },
-    /// It is kept for a job that comes back. Waiting may be in vain: where jobs are handed out one
-    /// at a time, that job may stand in line behind the one that waits.
+    /// It is kept for a pull request that comes back. Waiting may be in vain: where jobs are handed
+    /// out one at a time, its job may stand in line behind the one that waits.
     Reserved {
         /// For whom.
         owner: Box<Owner>,

@@ -72,6 +72,11 @@ impl Timings {
         self.lock_delay
     }
 
+    /// When a job that could not have its lease comes back, unless the store knows better.
+    pub(super) fn come_back_after(&self) -> Duration {
+        self.renew_every * 3 / 2
+    }
+
     /// How long one question to the store may take.
     pub(super) fn answer_within(&self) -> Duration {
         self.renew_every

@@ -17,9 +17,6 @@ use crate::outcome::Stop;
 /// expiries and wake-ups that nobody announces.
 const ASK_EVERY: Duration = Duration::from_secs(10);
 
-/// When a job that could not have its lease comes back, unless the store knows better.
-const COME_BACK_AFTER: Duration = Duration::from_secs(15);
-
 /// What is done while a lease cannot be had.
 pub enum Wait<'a> {
     /// Give the job back at once: its slot is worth more than its place.
@@ -104,7 +101,7 @@ impl<'a> Wish<'a> {
             if left.is_zero()
                 || matches!(&error, LeaseError::Busy { obstacle: Obstacle::Reserved { .. }, .. })
             {
-                return Err(later(&error));
+                return Err(later(keeper, &error));
             }
             self.tell(&error, &mut told);
             let pause = left.min(ASK_EVERY.mul_f64(rand::random_range(0.5..1.0)));
@@ -203,10 +200,10 @@ fn no_answer() -> LeaseError {
     LeaseError::Unavailable("it gave no answer in time".to_owned())
 }
 
-fn later(error: &LeaseError) -> Stop {
+fn later(keeper: &Keeper, error: &LeaseError) -> Stop {
     let after = match error {
         LeaseError::Busy { obstacle: Obstacle::LockDelay { left }, .. } => *left,
-        _ => COME_BACK_AFTER,
+        _ => keeper.timings.come_back_after(),
     };
     Stop::Later { why: error.to_string(), after }
 }

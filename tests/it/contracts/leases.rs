@@ -68,7 +68,7 @@ contract!(
         a_grant_lost_in_part_is_lost_and_prolongs_nothing,
         a_clean_release_needs_no_lock_delay,
         an_unclean_loss_rests_for_the_lock_delay,
-        a_reservation_is_for_its_job_only_and_does_not_expire,
+        a_reservation_is_for_its_pull_request_only_and_does_not_expire,
         a_reservation_is_freed_by_its_own_grant,
         a_reserved_lease_cannot_be_renewed,
         a_release_wakes_those_who_wait,

@@ -207,7 +207,9 @@ pub(super) async fn an_unclean_loss_rests_for_the_lock_delay(bench: &impl Bench)
     acquire(bench, 2, &[prod()]).await.unwrap();
 }
 
-pub(super) async fn a_reservation_is_for_its_job_only_and_does_not_expire(bench: &impl Bench) {
+pub(super) async fn a_reservation_is_for_its_pull_request_only_and_does_not_expire(
+    bench: &impl Bench,
+) {
     let leases = bench.leases();
     let grant = acquire(bench, 1, &[prod()]).await.unwrap();
     leases.release(&grant, Release::Reserve).await.unwrap();
@@ -219,7 +221,9 @@ pub(super) async fn a_reservation_is_for_its_job_only_and_does_not_expire(bench:
     assert_eq!(owner.pr, PrNumber(1));
     assert_eq!(leases.inspect(&project()).await.unwrap()[0].standing, Standing::Reserved);
 
-    let back = leases.acquire(&request(bench, 1, 2, &[prod()])).await.unwrap();
+    let mut newer_head = request(bench, 1, 2, &[prod()]);
+    newer_head.owner.job = JobId::new("deploy-1-newer").unwrap();
+    let back = leases.acquire(&newer_head).await.unwrap();
     assert_eq!(leases.inspect(&project()).await.unwrap()[0].standing, Standing::Held);
     leases.release(&back, Release::Free).await.unwrap();
     acquire(bench, 2, &[prod()]).await.unwrap();
