@@ -1,6 +1,9 @@
 //! What every stage of a job has at hand, and the one place where a stage is timed and counted.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
@@ -41,14 +44,15 @@ impl Ended for Facts {}
 impl Ended for Arc<Policy> {}
 
 impl Cx<'_> {
-    /// Runs one stage: nothing of a job happens outside one.
+    /// Runs one stage: nothing of a job happens outside one. One that panics is broken, so that the
+    /// job still ends in order and says so.
     pub(crate) async fn stage<T: Ended>(
         &self,
         stage: Stage,
         work: impl Future<Output = Result<T, Stop>>,
     ) -> Result<T, Stop> {
         let running = self.begin(stage);
-        let result = work.await;
+        let result = caught(stage, work).await;
         running.end(match &result {
             Ok(value) => value.ended(),
             Err(stop) => stop.stage_outcome(),
@@ -126,6 +130,18 @@ impl Cx<'_> {
     pub(crate) fn now(&self) -> SystemTime {
         self.deps.clock.now()
     }
+}
+
+async fn caught<T>(stage: Stage, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+    let mut work = pin!(work);
+    std::future::poll_fn(|task| {
+        // Nothing of the stage is used after a panic but what is behind locks that forgive it.
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(task)));
+        polled.unwrap_or_else(|_panic| {
+            Poll::Ready(Err(Stop::Broken { what: format!("{stage} panicked"), source: None }))
+        })
+    })
+    .await
 }
 
 /// A stage that runs. It ends in the metrics even when the job is dropped in the middle of it: as
