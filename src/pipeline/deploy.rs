@@ -6,15 +6,16 @@
 use std::time::Duration;
 
 use crate::clock::unix_ms;
+use crate::engine::Applied;
 use crate::engine::Plan;
 use crate::github::{CheckStatus, Facts, MergedCommit, PrState};
 use crate::job::{Deploy, GateCheck, Job, Refresh, Scope};
 use crate::lease::Obstacle;
 use crate::lease::hold::{Lease, hold};
 use crate::lease::{Wait, Wish};
-use crate::names::Environment;
+use crate::names::{Environment, Sha};
 use crate::observe::What;
-use crate::outcome::{DeployOutcome, Reason, Stage, StageOutcome, Stop};
+use crate::outcome::{DeployOutcome, Reason, Refusal, Stage, StageOutcome, Stop};
 use crate::pipeline::board::Board;
 use crate::pipeline::bridge::Bridge;
 use crate::pipeline::cx::{Cx, stop_of_github};
@@ -29,39 +30,58 @@ mod plan;
 mod ticket;
 
 use clear::Desk;
+use merge::Merged;
 use ticket::Ticket;
 
 /// What a deploy came to.
 pub(crate) struct Deployed {
     /// What was applied, and who approved it; `None` when an earlier try did.
     done: Option<(Plan, Cleared)>,
-    /// The commit on the base branch; `None` where the policy asks for no merge.
-    merged: Option<MergedCommit>,
+    /// What the base branch has of it.
+    merged: Merged,
 }
 
 /// The deploy, as a job: shows what became of it, whatever that is.
 pub(crate) async fn run(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
     let facts = cx.stage(Stage::Gate, cx.facts(job.command.as_ref())).await?;
+    if facts.head != job.head {
+        // Nothing is shown: what can be seen belongs to the newer head, whose own jobs speak of it.
+        cx.tell(What::DeployEnded(DeployOutcome::Refused));
+        look_again(cx, job).await?;
+        return Err(Stop::Superseded(facts.head));
+    }
     let policy = cx.policy(&facts).await?;
     let board = Board::new(cx.deps, &cx.project, &facts, &cx.job.id);
     let desk = Desk { job, policy, board, read_at: cx.deps.clock.instant() };
     let result = match &facts.state {
-        PrState::Merged(commit) if facts.head == job.head => {
-            resumed(cx, &desk, &facts, commit).await
-        }
+        PrState::Merged(commit) => resumed(cx, &desk, &facts, commit).await,
         _ => deploy(cx, &desk, &facts).await,
     };
     finish::show(cx, &desk, &facts, &result);
     let shown = cx.stage(Stage::Report, async { desk.board.flush().await.map_err(stop_of_github) });
     let shown = shown.await;
     finish::count(cx, &desk, &result);
-    if let Err(Stop::Refused(refusals)) = &result {
-        let stale = [Reason::HeadMoved, Reason::GateMissing, Reason::PlanChanged];
-        if refusals.iter().any(|refusal| stale.contains(&refusal.reason)) {
-            ask_for_gate(cx, job).await?;
-        }
+    let ended = match result {
+        Ok(Deployed { merged: Merged::Not(not), .. }) => Err(not.stop()),
+        result => result.map(drop),
+    };
+    if let Err(Stop::Refused(refusals)) = &ended {
+        follow_up(cx, job, refusals).await?;
     }
-    result.map(drop).and(shown)
+    ended.and(shown)
+}
+
+/// What was cleared is not what is there: another look follows by itself.
+async fn follow_up(cx: &Cx<'_>, job: &Deploy, refusals: &[Refusal]) -> Result<(), Stop> {
+    let is_about = |reason| refusals.iter().any(|refusal| refusal.reason == reason);
+    if is_about(Reason::PlanChanged) {
+        // With the head as it is: people get a new preview to approve.
+        return preview_again(cx, job).await;
+    }
+    if is_about(Reason::HeadMoved) || is_about(Reason::GateMissing) {
+        return look_again(cx, job).await;
+    }
+    Ok(())
 }
 
 /// Takes one head to prod.
@@ -78,7 +98,11 @@ async fn deploy(cx: &Cx<'_>, desk: &Desk<'_>, facts: &Facts) -> Result<Deployed,
         cx.within(limit, under_lease(cx, desk, facts, lease)).await
     })
     .await?;
-    cx.stage(Stage::Cleanup, finish::clean_up(cx, desk, facts, bridge)).await?;
+    if matches!(deployed.merged, Merged::Not(_)) {
+        bridge.close().await?;
+    } else {
+        cx.stage(Stage::Cleanup, finish::clean_up(cx, desk, facts, bridge)).await?;
+    }
     Ok(deployed)
 }
 
@@ -90,12 +114,29 @@ async fn under_lease(
     lease: &Lease,
 ) -> Result<(Deployed, Bridge), Stop> {
     let facts = clear::refresh(cx, desk, facts).await?;
-    let planned = plan::run(cx, desk, facts, lease).await?;
-    let mut ticket = cx.stage(Stage::Validate, Ticket::issue(cx, desk, planned, lease)).await?;
-    let applied = cx.stage(Stage::Apply, ticket.apply(cx, desk, lease)).await?;
+    let (ticket, applied) = match applied(cx, desk, facts.clone(), lease).await {
+        Err(Stop::Refused(why)) if why.iter().any(|why| why.reason == Reason::Conflict) => {
+            cx.note("another plan was applied meanwhile: planning once more");
+            applied(cx, desk, facts, lease).await?
+        }
+        result => result?,
+    };
     let merged = cx.stage(Stage::Merge, merge::run(cx, desk, &ticket, &applied, lease)).await?;
     let (bridge, plan, cleared) = ticket.spent();
     Ok((Deployed { done: Some((plan, cleared)), merged }, bridge))
+}
+
+/// Plans, checks everything again, and applies.
+async fn applied(
+    cx: &Cx<'_>,
+    desk: &Desk<'_>,
+    facts: Facts,
+    lease: &Lease,
+) -> Result<(Ticket, Applied), Stop> {
+    let planned = plan::run(cx, desk, facts, lease).await?;
+    let mut ticket = cx.stage(Stage::Validate, Ticket::issue(cx, desk, planned, lease)).await?;
+    let applied = cx.stage(Stage::Apply, ticket.apply(cx, desk, lease)).await?;
+    Ok((ticket, applied))
 }
 
 /// Another try of this deploy merged and did not get to the end: only the cleanup is left.
@@ -115,19 +156,26 @@ async fn resumed(
     let mut bridge = cx.stage(Stage::Checkout, Bridge::at_base(cx, facts)).await?;
     cx.stage(Stage::Load, bridge.load()).await?;
     cx.stage(Stage::Cleanup, finish::clean_up(cx, desk, facts, bridge)).await?;
-    Ok(Deployed { done: None, merged: Some(commit.clone()) })
+    Ok(Deployed { done: None, merged: Merged::As(commit.clone()) })
 }
 
-/// Publishes a look at the pull request: what was cleared is not what is there.
-async fn ask_for_gate(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
-    cx.publish(Job::GateCheck(GateCheck {
-        project: job.project.clone(),
-        pr: job.pr,
-        scope: Scope::Approval,
-        head: None,
-        refresh: Refresh::No,
-    }))
-    .await
+/// Publishes a look at the pull request as it is now.
+async fn look_again(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
+    gate_check(cx, job, (Scope::Approval, None, Refresh::No)).await
+}
+
+/// Publishes a new gate check of the same head.
+async fn preview_again(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
+    gate_check(cx, job, (Scope::Full, Some(job.head.clone()), Refresh::Yes)).await
+}
+
+async fn gate_check(
+    cx: &Cx<'_>,
+    job: &Deploy,
+    (scope, head, refresh): (Scope, Option<Sha>, Refresh),
+) -> Result<(), Stop> {
+    let (project, pr) = (job.project.clone(), job.pr);
+    cx.publish(Job::GateCheck(GateCheck { project, pr, scope, head, refresh })).await
 }
 
 impl Desk<'_> {

@@ -71,6 +71,10 @@ async fn gate(cx: &Cx<'_>, desk: &Desk<'_>) -> Result<(), Stop> {
             let why = refusals.into_iter().map(|refusal| refusal.sentence).collect::<Vec<_>>();
             let said = checks::broken(CheckKind::UnitTests, &why.join("\n"), None, redactor(cx));
             desk.board.say(CheckKind::UnitTests, said);
+            if desk.policy.linter {
+                let said = checks::skipped(CheckKind::Linter, "the project does not load");
+                desk.board.say(CheckKind::Linter, said);
+            }
             Gated::unsound("the project does not load")
         }
         Err(stop) => return Err(stop),

@@ -5,11 +5,11 @@
 //! and approval comes last sees the other's result, which was written before this read.
 
 use crate::clock::unix_ms;
-use crate::github::{CheckStatus, Facts, PrState, Role};
+use crate::github::{CheckStatus, Facts, PrState, Review, ReviewState, Role};
 use crate::job::{Deploy, GateCheck, Job, Refresh, Scope};
 use crate::names::{JobId, NodeId};
 use crate::observe::What;
-use crate::outcome::{Conclusion, Refusal, Stage, StageOutcome, Stop};
+use crate::outcome::{Conclusion, Reason, Refusal, Stage, StageOutcome, Stop};
 use crate::pipeline::board::Board;
 use crate::pipeline::cx::{Cx, Ended, stop_of_github};
 use crate::pipeline::sticky;
@@ -88,7 +88,9 @@ pub(crate) async fn judge(
     if !policy.approvers.is_empty() {
         board.say(CheckKind::Approval, checks::approval(&approval));
     }
+    let held = new_plan_awaits_approval(facts, policy, &cx.project);
     let next = match &gate {
+        _ if held.is_some() => Next::Held(held.into_iter().collect()),
         GateState::Missing | GateState::Running if !facts.fork => {
             await_gate(facts, policy, board);
             Next::Checking
@@ -291,6 +293,35 @@ fn waiting_command(facts: &Facts, project: &Project) -> Option<NodeId> {
     }
     let (_, rest) = check.summary.split_once("<!-- sluice:command ")?;
     NodeId::new(rest.split_once(" -->")?.0).ok()
+}
+
+/// A hidden line that remembers how many reviews there were when the plan was found to be another
+/// than the one that was approved.
+pub(crate) fn plan_changed_mark(facts: &Facts) -> String {
+    format!("{PLAN_CHANGED}{} -->", facts.reviews.len())
+}
+
+const PLAN_CHANGED: &str = "<!-- sluice:plan-changed ";
+
+/// The plan changed since it was approved: the approvals that were there do not speak of the new one.
+/// A newer approval does, and so does a command.
+fn new_plan_awaits_approval(facts: &Facts, policy: &Policy, project: &Project) -> Option<Refusal> {
+    let name = checks::name(CheckKind::Deploy, project);
+    let check = facts.checks.iter().find(|check| check.name == name)?;
+    let (_, rest) = check.summary.split_once(PLAN_CHANGED)?;
+    let known: usize = rest.split_once(" -->")?.0.parse().ok()?;
+    let approves = |review: &Review| {
+        review.state == ReviewState::Approved
+            && review.author.as_ref().is_some_and(|author| policy.approvers.contains(author))
+    };
+    if facts.command.is_some() || facts.reviews.iter().skip(known).any(approves) {
+        return None;
+    }
+    Some(Refusal::new(
+        Reason::PlanChanged,
+        "The plan changed since it was approved. Look at the new preview, and approve again if it \
+         is what you want.",
+    ))
 }
 
 /// The environment of a pull request.

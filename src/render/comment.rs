@@ -65,8 +65,13 @@ pub enum State<'a> {
         /// The commit it was merged as; `None` where nothing is merged.
         merged: Option<&'a Sha>,
     },
-    /// Prod runs it, the base branch does not have it; this is why.
-    NotMerged(&'a str),
+    /// Prod runs it, the base branch does not have it.
+    NotMerged {
+        /// In GitHub's words.
+        why: &'a str,
+        /// What happens about it.
+        next: &'a str,
+    },
     /// A deploy was asked for and refused.
     Refused(&'a [Refusal]),
     /// It failed; a redacted sentence.
@@ -215,9 +220,10 @@ fn state_line(view: &CommentView<'_>) -> String {
             format!("**Deployed**: prod runs {head}, merged as {}.", code(sha.short()))
         }
         State::Deployed { merged: None } => format!("**Deployed**: prod runs {head}. Not merged."),
-        State::NotMerged(why) => format!(
-            "**Deployed, not merged**: prod runs {head}, the base branch does not have it yet. The \
-             merge is tried again, and prod stays reserved until then.\n\n{}",
+        State::NotMerged { why, next } => format!(
+            "**Deployed, not merged**: prod runs {head}, the base branch does not have it yet. {} \
+             Prod stays reserved until then.\n\n{}",
+            sentence(next),
             said_by_us(why),
         ),
         State::Refused(why) => format!("**Not deployed** ({head}):\n\n{}", reasons(why)),

@@ -42,6 +42,13 @@ pub fn deployed(done: Done<'_>) -> Said {
     Said::concluded(Conclusion::Success, "Deployed to Prod", &summary)
 }
 
+/// Prod runs it, and it is about to be merged. For teams whose protection rules require this check:
+/// without its conclusion nothing could be merged.
+pub fn merging(head: &Sha) -> Said {
+    let summary = format!("Prod runs {}. It is being merged.", code(head.short()));
+    Said::concluded(Conclusion::Success, "Deployed to Prod", &summary)
+}
+
 /// A user-visible no. The title is the first reason, the conclusion that of the gravest.
 pub fn refused(refusals: &[Refusal]) -> Said {
     let gravest = refusals.iter().map(|refusal| conclusion_of(refusal.reason)).max_by_key(gravity);

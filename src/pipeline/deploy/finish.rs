@@ -8,6 +8,7 @@ use crate::pipeline::bridge::Bridge;
 use crate::pipeline::cx::{Cx, stop_of_engine};
 use crate::pipeline::deploy::Deployed;
 use crate::pipeline::deploy::clear::Desk;
+use crate::pipeline::deploy::merge::{Merged, NotMerged};
 use crate::pipeline::judge;
 use crate::pipeline::sticky;
 use crate::render::checks;
@@ -52,9 +53,20 @@ pub(crate) fn show(cx: &Cx<'_>, desk: &Desk<'_>, facts: &Facts, result: &Result<
         sticky::show(cx, &desk.board, (facts, &desk.policy), state, plan);
     };
     match result {
+        Ok(Deployed { merged: Merged::Not(not), .. }) => {
+            desk.say(deploy::applied_not_merged(not.why(), not.next()));
+            comment(State::NotMerged { why: not.why(), next: not.next() }, None);
+        }
+        Ok(Deployed { merged: Merged::Otherwise(how), .. }) => {
+            desk.say(deploy::broken(how, None, redactor));
+            comment(State::Failed(how), None);
+        }
         Ok(deployed) => {
             let done = deployed.done.as_ref();
-            let merged = deployed.merged.as_ref().map(|commit| &commit.sha);
+            let merged = match &deployed.merged {
+                Merged::As(commit) => Some(&commit.sha),
+                _ => None,
+            };
             desk.say(deploy::deployed(Done {
                 head: &desk.job.head,
                 plan: done.map(|(plan, _)| plan),
@@ -64,7 +76,11 @@ pub(crate) fn show(cx: &Cx<'_>, desk: &Desk<'_>, facts: &Facts, result: &Result<
             comment(State::Deployed { merged }, done.map(|(plan, _)| PlanShown::Applied(plan)));
         }
         Err(Stop::Refused(refusals)) => {
-            desk.say(deploy::refused(refusals));
+            let mut said = deploy::refused(refusals);
+            if refusals.iter().any(|refusal| refusal.reason == Reason::PlanChanged) {
+                said.summary = format!("{}\n{}", said.summary, judge::plan_changed_mark(facts));
+            }
+            desk.say(said);
             comment(State::Refused(refusals), None);
         }
         Err(Stop::Superseded(newer)) => desk.say(checks::superseded(newer)),
@@ -80,6 +96,11 @@ pub(crate) fn show(cx: &Cx<'_>, desk: &Desk<'_>, facts: &Facts, result: &Result<
 /// Counts the deploy when it has ended.
 pub(crate) fn count(cx: &Cx<'_>, desk: &Desk<'_>, result: &Result<Deployed, Stop>) {
     let outcome = match result {
+        Ok(Deployed { merged: Merged::Not(NotMerged::Refused(_)), .. }) if cx.attempts_left > 0 => {
+            return;
+        }
+        Ok(Deployed { merged: Merged::Not(_), .. }) => DeployOutcome::AppliedNotMerged,
+        Ok(Deployed { merged: Merged::Otherwise(_), .. }) => DeployOutcome::Failed,
         Ok(_) => DeployOutcome::Deployed,
         Err(Stop::Refused(_) | Stop::Superseded(_)) => DeployOutcome::Refused,
         Err(Stop::Broken { .. }) if cx.attempts_left == 0 => DeployOutcome::Failed,

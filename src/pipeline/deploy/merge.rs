@@ -7,10 +7,11 @@ use crate::github::{GitHubError, Merge, MergeOutcome, MergedCommit};
 use crate::lease::Release;
 use crate::lease::hold::Lease;
 use crate::observe::What;
-use crate::outcome::{StageOutcome, Stop};
+use crate::outcome::{Reason, StageOutcome, Stop};
 use crate::pipeline::cx::{Cx, Ended, stop_of_github};
 use crate::pipeline::deploy::clear::Desk;
 use crate::pipeline::deploy::ticket::Ticket;
+use crate::render::checks::{self, CheckKind};
 use crate::render::deploy;
 
 /// A merge that GitHub refuses is tried again first after this long, then after twice as long each
@@ -18,72 +19,137 @@ use crate::render::deploy;
 const AGAIN_FIRST: Duration = Duration::from_secs(1);
 const AGAIN_AT_MOST: Duration = Duration::from_secs(60);
 
-impl Ended for Option<MergedCommit> {
+/// What became of the merge. Prod runs the head in any case.
+pub(crate) enum Merged {
+    /// The base branch has it.
+    As(MergedCommit),
+    /// It has, but not with the tree that prod runs; this is how they differ.
+    Otherwise(String),
+    /// The policy asks for no merge.
+    NotWanted,
+    /// GitHub did not merge it: a state that has a name.
+    Not(NotMerged),
+}
+
+/// Why prod runs what main lacks, by what can be done about it.
+pub(crate) enum NotMerged {
+    /// GitHub refuses, in its words; it may be merged later.
+    Refused(String),
+    /// There is a newer head: people have to decide.
+    HeadMoved,
+}
+
+impl NotMerged {
+    /// What GitHub says.
+    pub(crate) fn why(&self) -> &str {
+        match self {
+            Self::Refused(why) => why,
+            Self::HeadMoved => "The pull request has a newer head than the one that was deployed.",
+        }
+    }
+
+    /// What happens about it.
+    pub(crate) fn next(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "The merge is tried again.",
+            Self::HeadMoved => {
+                "Approve the newer head to have it deployed and merged, or put the deployed one \
+                 back."
+            }
+        }
+    }
+
+    /// What becomes of the job.
+    pub(crate) fn stop(&self) -> Stop {
+        match self {
+            Self::Refused(why) => {
+                Stop::Broken { what: format!("deployed, not merged: {why}"), source: None }
+            }
+            Self::HeadMoved => Stop::refused(Reason::HeadMoved, self.why()),
+        }
+    }
+}
+
+impl Ended for Merged {
     fn ended(&self) -> StageOutcome {
-        if self.is_some() { StageOutcome::Ok } else { StageOutcome::Skipped }
+        match self {
+            Self::As(_) => StageOutcome::Ok,
+            Self::NotWanted => StageOutcome::Skipped,
+            Self::Otherwise(_) => StageOutcome::Failed,
+            Self::Not(_) => StageOutcome::Refused,
+        }
     }
 }
 
 /// Merges what was applied. Prod already runs it: a no of GitHub's is not the end, but a state with
-/// a name, shown, counted and tried again, with prod reserved for this pull request.
+/// a name, shown, counted and resumed, with prod reserved for this pull request.
 pub(crate) async fn run(
     cx: &Cx<'_>,
     desk: &Desk<'_>,
     ticket: &Ticket,
     _applied: &Applied,
     lease: &Lease,
-) -> Result<Option<MergedCommit>, Stop> {
+) -> Result<Merged, Stop> {
     let Some(method) = desk.policy.bot.merge_method else {
-        return Ok(None);
+        return Ok(Merged::NotWanted);
     };
     if desk.policy.bot.invalidate_environment_after_deploy {
         cx.deps.ledger.undertake_cleanup(&cx.project.name, cx.job.pr).await;
     }
     lease.phase("merge");
+    conclude_before(cx, desk, ticket).await?;
     let merge = Merge {
         ask: crate::pipeline::ask(&cx.project, cx.job.pr, None),
         pr_id: ticket.facts().id.clone(),
         head: ticket.head().clone(),
         method,
     };
-    let commit = match merged(cx, desk, &merge).await {
+    let merged = merged(cx, desk, &merge).await;
+    cx.tell(What::AppliedNotMerged(!matches!(merged, Ok(Ok(_)))));
+    let commit = match merged? {
         Ok(commit) => commit,
-        Err(stop) => {
-            cx.tell(What::AppliedNotMerged(true));
-            return Err(stop);
-        }
+        Err(not) => return Ok(Merged::Not(not)),
     };
-    cx.tell(What::AppliedNotMerged(false));
     lease.give_back(Release::Free);
-    same_tree(&commit, ticket.checkout())?;
-    Ok(Some(commit))
+    Ok(same_tree(commit, ticket.checkout()))
+}
+
+/// Where the protection rules require the deploy's own check, it has to be concluded for the merge
+/// to be possible. Should that fail, it says so again.
+async fn conclude_before(cx: &Cx<'_>, desk: &Desk<'_>, ticket: &Ticket) -> Result<(), Stop> {
+    let own = checks::name(CheckKind::Deploy, &cx.project);
+    if !ticket.facts().required_pending.contains(&own) {
+        return Ok(());
+    }
+    desk.say(deploy::merging(ticket.head()));
+    desk.board.flush().await.map_err(stop_of_github)
 }
 
 /// Asks GitHub to merge until it does, the head has moved, or patience is over.
-async fn merged(cx: &Cx<'_>, desk: &Desk<'_>, merge: &Merge) -> Result<MergedCommit, Stop> {
+async fn merged(
+    cx: &Cx<'_>,
+    desk: &Desk<'_>,
+    merge: &Merge,
+) -> Result<Result<MergedCommit, NotMerged>, Stop> {
     let deadline = cx.deps.clock.instant() + cx.deps.settings.merge_patience;
     let mut pause = AGAIN_FIRST;
     loop {
         let why = match cx.deps.github.merge(merge).await {
-            Ok(MergeOutcome::Merged(commit)) => return Ok(commit),
-            Ok(MergeOutcome::HeadMoved) => {
-                return Err(not_merged(
-                    "the pull request has a newer head. Approve and deploy that one, or put the \
-                     deployed head back: until then prod stays reserved for this pull request.",
-                ));
-            }
+            Ok(MergeOutcome::Merged(commit)) => return Ok(Ok(commit)),
+            Ok(MergeOutcome::HeadMoved) => return Ok(Err(NotMerged::HeadMoved)),
             Ok(MergeOutcome::Refused(why)) => why,
             Err(GitHubError::Limited { after }) => {
                 pause = pause.max(after);
                 "GitHub's rate limit is reached".to_owned()
             }
             Err(error @ GitHubError::Unavailable { .. }) => error.to_string(),
-            Err(error) => return Err(stop_of_github(error)),
+            Err(error) => return Ok(Err(NotMerged::Refused(error.to_string()))),
         };
+        let not = NotMerged::Refused(why);
         cx.tell(What::AppliedNotMerged(true));
-        desk.say(deploy::applied_not_merged(&why, "The merge is tried again."));
+        desk.say(deploy::applied_not_merged(not.why(), not.next()));
         if cx.deps.clock.instant() + pause >= deadline {
-            return Err(not_merged(&why));
+            return Ok(Err(not));
         }
         tokio::select! {
             () = cx.deps.clock.sleep(pause) => pause = (pause * 2).min(AGAIN_AT_MOST),
@@ -94,26 +160,19 @@ async fn merged(cx: &Cx<'_>, desk: &Desk<'_>, merge: &Merge) -> Result<MergedCom
     }
 }
 
-/// The state that has a name: prod runs it, main lacks it.
-fn not_merged(why: &str) -> Stop {
-    Stop::Broken { what: format!("deployed, not merged: {why}"), source: None }
-}
-
 /// What was merged is what was planned: the whole tree, or at least the project's part of it when
 /// the base moved elsewhere.
-fn same_tree(commit: &MergedCommit, checkout: &Checkout) -> Result<(), Stop> {
+fn same_tree(commit: MergedCommit, checkout: &Checkout) -> Merged {
     if commit.tree == checkout.tree || commit.project_tree.as_ref() == Some(&checkout.project_tree)
     {
-        return Ok(());
+        return Merged::As(commit);
     }
-    Err(Stop::Broken {
-        what: format!(
-            "the merged commit {} does not hold the tree that was deployed ({} instead of {}): \
-             somebody changed the base branch during the merge",
-            commit.sha.short(),
-            commit.tree.short(),
-            checkout.tree.short()
-        ),
-        source: None,
-    })
+    Merged::Otherwise(format!(
+        "The merged commit {} does not hold the tree that was deployed ({} instead of {}): \
+         somebody changed the base branch during the merge. The next deploy brings prod to what the base \
+         branch holds.",
+        commit.sha.short(),
+        commit.tree.short(),
+        checkout.tree.short()
+    ))
 }

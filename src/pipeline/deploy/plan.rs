@@ -85,6 +85,10 @@ async fn plan(
     let planned =
         gate::pr_environment::plan(&at, bridge, Purpose::Prod, &Environment::prod()).await?;
     let plan = planned.map_err(|refusal| Stop::Refused(vec![refusal]))?;
+    if !plan.has_effect && !plan.has_changes {
+        // Prod runs it already: an earlier try applied it and did not get to the merge.
+        return Ok(plan);
+    }
     let digest = seal::plan_digest(&plan.digest_input);
     if gate.plan_digest.as_ref() != Some(&digest) {
         return Err(Stop::Refused(vec![plan_changed(gate, &plan)]));

@@ -74,7 +74,7 @@ fn each_state_has_its_line() {
         State::Applying(&progress),
         State::Deployed { merged: Some(&merged) },
         State::Deployed { merged: None },
-        State::NotMerged("Base branch was modified."),
+        State::NotMerged { why: "Base branch was modified.", next: "The merge is tried again." },
         State::Refused(&why[..1]),
         State::Failed("The bridge died."),
         State::Closed,
