@@ -11,6 +11,4 @@ mod contracts;
 mod metrics;
 mod stories;
 mod tidy;
-mod tmp_producer;
 mod town;
-use tmp_producer::town_producer;

@@ -3,34 +3,32 @@
 //! Everything is real but SQLMesh, which is scripted (see `engine`): signed webhooks, git over
 //! authenticated HTTP, the octocrab adapter. Nothing sleeps: a story waits for what it tells.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use sluice::clock::SystemClock;
-use sluice::lease::Timings;
-use sluice::lease::memory::MemoryLeases;
-use sluice::ledger::MemoryLedger;
-use sluice::names::{Login, ProjectName, Repository};
-use sluice::observe::{Event, Observer, Observers, What};
-use sluice::outcome::{Reason, Stage};
-use sluice::pipeline::{Deps, Settings};
-use sluice::policy::{BotOptions, Policy};
-use sluice::project::{Approvals, OldHead, Project, Python, SharesRepository};
-use sluice::queue::RetryPolicy;
+use sluice::metrics::Metrics;
+use sluice::observe::What;
+use sluice::outcome::{DeployOutcome, Reason, Stage};
+use sluice::pipeline::Deps;
+use sluice::policy::Policy;
 use sluice::queue::memory::MemoryQueue;
-use sluice::redact::Redactor;
-use sluice::seal::SealKey;
-use sluice_sim::world::{CheckConclusion, Role};
+use sluice_producer::Bound;
+use sluice_sim::faults::Faults;
+use sluice_sim::world::{CheckConclusion, RequestKind, Role};
 use sluice_sim::{Actor, Pr, PrSnapshot, PrSpec, Receiver, RepositoryName, Standin, StandinConfig};
-use sluice_worker::checkout::{self, Credentials, Mirrors, NoToken, Token, UrlTemplate};
-use sluice_worker::github::{Auth, HttpGitHub, Patience, Settings as GitHubSettings};
-use sluice_worker::run::{Slots, run};
-use tokio::sync::watch;
+use sluice_worker::run::run;
 use tokio_util::sync::CancellationToken;
 
 mod engine;
+mod heard;
+mod leases;
+mod setup;
 
 pub use engine::Warehouse;
+use heard::Heard;
+pub use leases::Losable;
+use setup::{Behind, SECRET};
+pub use setup::{PATIENCE, Setup, policy};
 
 pub const LINTER: &str = "SQLMesh - Linter";
 pub const TESTS: &str = "SQLMesh - Run Unit Tests";
@@ -39,11 +37,6 @@ pub const PR_ENVIRONMENT: &str = "SQLMesh - PR Environment Synced";
 pub const PROD_PLAN: &str = "SQLMesh - Prod Plan Preview";
 pub const DEPLOY: &str = "SQLMesh - Prod Environment Synced";
 
-const SECRET: &str = "a webhook secret of this town";
-
-/// How long a story waits for anything. A bound against hanging, not a measure of speed.
-pub const PATIENCE: Duration = Duration::from_secs(30);
-
 /// The town.
 pub struct Town {
     pub github: Standin,
@@ -51,6 +44,7 @@ pub struct Town {
     pub warehouse: Arc<Warehouse>,
     pub deps: Deps,
     pub queue: Arc<MemoryQueue>,
+    pub leases: Arc<Losable>,
     /// Opens pull requests.
     pub alice: Actor,
     /// Opens pull requests.
@@ -59,6 +53,7 @@ pub struct Town {
     pub carol: Actor,
     /// May write, and no more.
     pub mallory: Actor,
+    metrics: Arc<Metrics>,
     heard: Arc<Heard>,
     stop: CancellationToken,
     worker: tokio::task::JoinHandle<()>,
@@ -66,46 +61,26 @@ pub struct Town {
     _folder: tempfile::TempDir,
 }
 
-/// A policy with one approver, everything on, squash merges.
-pub fn policy() -> Policy {
-    Policy {
-        approvers: vec![Login::new("carol")],
-        bot: BotOptions {
-            invalidate_environment_after_deploy: true,
-            enable_deploy_command: true,
-            merge_method: Some(sluice::github::MergeMethod::Squash),
-            command_namespace: None,
-            auto_categorize_changes: serde_json::Value::Null,
-            default_pr_start: None,
-            default_pr_preview_start: "yesterday".to_owned(),
-            skip_pr_backfill: true,
-            pr_include_unmodified: false,
-            run_on_deploy_to_prod: false,
-            pr_environment_name: None,
-            pr_min_intervals: None,
-            pr_preview_min_intervals: 1,
-            prod_branch_names: vec!["main".to_owned(), "master".to_owned()],
-            forward_only_branch_suffix: "-forward-only".to_owned(),
-            check_if_blocked_on_deploy_to_prod: true,
-        },
-        linter: true,
-    }
-}
-
 impl Town {
     /// A town with one project, one approver (carol), and one worker.
     pub async fn start() -> Self {
-        Self::with(policy()).await
+        Self::of(Setup::default()).await
     }
 
     /// A town whose project has this policy.
     pub async fn with(policy: Policy) -> Self {
+        Self::of(Setup { policy, ..Setup::default() }).await
+    }
+
+    /// A town that is set up so.
+    pub async fn of(setup: Setup) -> Self {
         let github = Standin::start(StandinConfig::default()).await.unwrap();
-        let config = serde_json::to_string_pretty(&policy).unwrap();
+        let config = written(&setup.policy);
+        let models = [("orders", "SELECT 1 AS order_id\n"), ("revenue", "SELECT 1 AS revenue\n")];
         let files = [
             ("config.yaml", config.as_str()),
-            ("models/orders.sql", "SELECT 1 AS order_id\n"),
-            ("models/revenue.sql", "SELECT SUM(1) AS revenue\n"),
+            ("models/orders.sql", models[0].1),
+            ("models/revenue.sql", models[1].1),
         ];
         let repository = github.repository("acme/warehouse").with_files(&files).await.unwrap();
         let [alice, bob, carol, mallory] =
@@ -114,17 +89,17 @@ impl Town {
             actor.joins(&repository, Role::Write).await.unwrap();
         }
         let folder = tempfile::tempdir().unwrap();
-        let heard = Arc::new(Heard::default());
-        let (deps, queue, warehouse) = deps(&github, folder.path(), &heard);
-        for (model, sql) in [&files[1], &files[2]].map(|(path, sql)| (path, sql)) {
-            let name = model.trim_start_matches("models/").trim_end_matches(".sql");
+        let behind = Behind::new(&setup, &github, folder.path());
+        let Behind { deps, producer, queue, leases, warehouse, metrics, heard } = behind;
+        for (name, sql) in models {
             warehouse.is_changed_by_hand("prod", name, sql);
         }
         let stop = CancellationToken::new();
-        let slots = Slots { approval: 8, gate: 4, deploy: 2 };
         let grace = Duration::from_secs(5);
-        let worker = tokio::spawn(run(deps.clone(), slots, grace, stop.child_token()));
-        let (url, producer) = super::town_producer(&deps, SECRET, &stop).await;
+        let worker = tokio::spawn(run(deps.clone(), setup.slots, grace, stop.child_token()));
+        let bound = Bound::new(producer.0.listen).await.unwrap();
+        let url = format!("http://{}/webhooks/github", bound.address());
+        let producer = tokio::spawn(bound.serve(producer.0, producer.1, stop.child_token()));
         github.deliver_to(Receiver { url, secret: SECRET.to_owned() });
         Self {
             github,
@@ -132,10 +107,12 @@ impl Town {
             warehouse,
             deps,
             queue,
+            leases,
             alice,
             bob,
             carol,
             mallory,
+            metrics,
             heard,
             stop,
             worker,
@@ -153,8 +130,31 @@ impl Town {
     /// The same, gated.
     pub async fn gated_pr(&self, branch: &str, model: &str, sql: &str) -> Pr {
         let pr = self.pr(branch, model, sql).await;
-        self.until_concluded(&pr, PROD_PLAN).await;
+        self.until_gated(&pr).await;
         pr
+    }
+
+    /// Waits until the gate has its result and it is judged.
+    pub async fn until_gated(&self, pr: &Pr) {
+        self.until_concluded(pr, PROD_PLAN).await;
+        self.until_quiet().await;
+    }
+
+    /// A required check of another app on main, or something else that protects it.
+    pub async fn protects_main(&self, rule: sluice_sim::world::Protection) {
+        let repository = self.repository.clone();
+        let set =
+            move |world: &mut sluice_sim::World| world.protect(&repository, "main", Some(rule));
+        self.github.change(set).await.unwrap();
+    }
+
+    /// Something goes wrong on GitHub's side.
+    pub async fn spoils(&self, spoil: impl FnOnce(&mut Faults) + Send + 'static) {
+        let change = |world: &mut sluice_sim::World| {
+            spoil(&mut world.faults);
+            Ok(())
+        };
+        self.github.change(change).await.unwrap();
     }
 
     /// Waits until a check of the pull request's head is concluded; says how.
@@ -167,6 +167,15 @@ impl Town {
     pub async fn until_check(&self, pr: &Pr, check: &str, conclusion: CheckConclusion) {
         let so = |seen: &PrSnapshot| (seen.conclusion(check) == Some(conclusion)).then_some(());
         self.until(pr, &format!("{check}: {conclusion:?}"), so).await;
+    }
+
+    /// Waits until a check's title holds the text.
+    pub async fn until_says(&self, pr: &Pr, check: &str, text: &str) {
+        let so = |seen: &PrSnapshot| {
+            let title = seen.check(check)?.title.as_ref()?;
+            title.contains(text).then_some(())
+        };
+        self.until(pr, &format!("{check}: {text}"), so).await;
     }
 
     /// Waits until the pull request is deployed and merged.
@@ -189,9 +198,20 @@ impl Town {
         }
     }
 
+    /// Waits until a job of the pull request has told something.
+    pub async fn until_told(&self, pr: &Pr, told: impl Fn(&What) -> bool) {
+        let heard = tokio::time::timeout(PATIENCE, self.heard.until(pr.number, told)).await;
+        assert!(heard.is_ok(), "it was not told:\n{}", self.heard.all());
+    }
+
     /// The pull request now.
     pub fn see(&self, pr: &Pr) -> PrSnapshot {
         self.github.pr(pr).unwrap()
+    }
+
+    /// How a check of the head is concluded.
+    pub fn conclusion(&self, pr: &Pr, check: &str) -> Option<CheckConclusion> {
+        self.see(pr).conclusion(check)
     }
 
     /// What a check says: title and summary.
@@ -209,6 +229,26 @@ impl Town {
             seen.comments.iter().filter(|c| c.body.contains("<!-- sluice:comment")).collect();
         assert!(ours.len() <= 1, "one sticky comment: {ours:#?}");
         ours.first().map(|comment| comment.body.clone()).unwrap_or_default()
+    }
+
+    /// The text of a model on main.
+    pub fn on_main(&self, model: &str) -> Option<String> {
+        let path = format!("models/{model}.sql");
+        let text = self.github.world(|world| {
+            let repository = world.repository(&self.repository).unwrap();
+            repository.file(repository.tip("main").unwrap(), &path).unwrap()
+        });
+        text.map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    /// The text of a model in prod.
+    pub fn in_prod(&self, model: &str) -> Option<String> {
+        self.warehouse.model("prod", model)
+    }
+
+    /// How often something was applied to prod.
+    pub fn prod_applies(&self) -> usize {
+        self.warehouse.applied().iter().filter(|environment| *environment == "prod").count()
     }
 
     /// Waits until no job is waiting or running and no webhook is on its way.
@@ -234,147 +274,55 @@ impl Town {
         self.heard.stages(pr.number, stage)
     }
 
-    /// How many API requests (git excluded) were made so far.
-    pub fn requests(&self) -> usize {
-        self.github
-            .requests()
-            .iter()
-            .filter(|request| request.kind != sluice_sim::world::RequestKind::Git)
-            .count()
+    /// What the deploys of the pull request came to.
+    pub fn deploys(&self, pr: &Pr) -> Vec<DeployOutcome> {
+        self.heard.deploys(pr.number)
+    }
+
+    /// The lines of the pull request's timeline.
+    pub fn notes(&self, pr: &Pr) -> String {
+        self.heard.notes(pr.number)
+    }
+
+    /// The value of a metric's line.
+    pub fn metric(&self, line: &str) -> Option<String> {
+        let text = self.metrics.render().unwrap();
+        text.lines().find_map(|l| Some(l.strip_prefix(line)?.trim().to_owned()))
+    }
+
+    /// The API requests (git excluded) that were made so far, for people.
+    pub fn requests(&self) -> Vec<String> {
+        let requests = self.github.requests();
+        let api = requests.iter().filter(|request| request.kind != RequestKind::Git);
+        api.map(|r| format!("{} {} {:?} {}", r.method, r.path, r.operations, r.status)).collect()
     }
 
     /// The end of a story: quiet, nothing dead, nothing held, no two applies at once.
     pub async fn finish(self) {
         self.until_quiet().await;
-        assert!(self.queue.dead().is_empty(), "dead letters: {:#?}", self.queue.dead());
-        let project = &self.deps.projects[0].name;
-        let held = self.deps.leases.inspect(project).await.unwrap();
+        let held = self.held().await;
         assert!(held.is_empty(), "leases at the end: {held:#?}");
+        self.finish_with(0).await;
+    }
+
+    /// The end of a story in which so many jobs fail for good.
+    pub async fn finish_with(self, dead: usize) {
+        self.until_quiet().await;
+        let letters = self.queue.dead();
+        assert_eq!(letters.len(), dead, "dead letters: {letters:#?}\n{}", self.heard.all());
         assert_eq!(self.warehouse.overlaps(), Vec::<String>::new(), "applies overlapped");
         self.stop.cancel();
         self.worker.await.unwrap();
         self.producer.await.unwrap();
     }
-}
 
-fn deps(
-    github: &Standin,
-    folder: &std::path::Path,
-    heard: &Arc<Heard>,
-) -> (Deps, Arc<MemoryQueue>, Arc<Warehouse>) {
-    let clock = Arc::new(SystemClock);
-    let observer: Arc<dyn Observer> =
-        Arc::new(Observers::new(vec![Arc::clone(heard) as Arc<dyn Observer>]));
-    let retry = RetryPolicy { delays: vec![Duration::from_millis(20); 3] };
-    let queue = Arc::new(MemoryQueue::new(clock.clone(), retry.clone()));
-    let mirrors = Mirrors::new(checkout::Settings {
-        data_dir: folder.to_owned(),
-        git: "git".into(),
-        url: UrlTemplate::new(format!("{}/{{repository}}.git", github.url())).unwrap(),
-        credentials: Arc::new(TownToken(github.token().to_owned())),
-        timeouts: checkout::Timeouts::default(),
-    });
-    let engine = engine::Scripted::new(Arc::new(mirrors.unwrap()));
-    let warehouse = engine.warehouse();
-    let adapter = HttpGitHub::new(&GitHubSettings {
-        api_url: github.url().to_owned(),
-        auth: Auth::Token(github.token().to_owned().into()),
-        app: None,
-        patience: Patience::default(),
-        observer: observer.clone(),
-        clock: clock.clone(),
-    });
-    let [ttl, renew, fence, delay] = [4000, 200, 2000, 500].map(Duration::from_millis);
-    let deps = Deps {
-        queue: queue.clone(),
-        leases: Arc::new(MemoryLeases::new(clock.clone())),
-        github: Arc::new(adapter.unwrap()),
-        engine: Arc::new(engine),
-        clock,
-        observer,
-        ledger: Arc::new(MemoryLedger::default()),
-        projects: Arc::new([Arc::new(project())]),
-        settings: Arc::new(Settings {
-            seal: SealKey::derive(SECRET.as_bytes()),
-            redactor: Arc::new(Redactor::new([SECRET])),
-            retry,
-            lease: Timings::new(ttl, renew, fence, delay).unwrap(),
-            host: "town".to_owned(),
-            status_url: None,
-            report_every: Duration::from_millis(200),
-            progress_every: Duration::from_millis(200),
-            gate_timeout: PATIENCE,
-            deploy_timeout: PATIENCE,
-            mergeability_patience: Duration::from_secs(2),
-            merge_patience: Duration::from_secs(3),
-        }),
-    };
-    (deps, queue, warehouse)
-}
-
-fn project() -> Project {
-    Project {
-        name: ProjectName::new("warehouse").unwrap(),
-        repository: Repository::new("acme/warehouse").unwrap(),
-        path: String::new(),
-        python: Python::Interpreter("python".into()),
-        gateway: None,
-        pass_env: Vec::new(),
-        max_sessions: 8,
-        approvals: Approvals::AtLeast(1),
-        approval_on_old_head: OldHead::Refuse,
-        shares_repository: SharesRepository::No,
+    /// The leases that are held or reserved.
+    pub async fn held(&self) -> Vec<sluice::lease::LeaseInfo> {
+        self.deps.leases.inspect(&self.deps.projects[0].name).await.unwrap()
     }
 }
 
-struct TownToken(String);
-
-#[async_trait::async_trait]
-impl Credentials for TownToken {
-    async fn token(&self, _: &Repository) -> Result<Option<Token>, NoToken> {
-        Ok(Some(Token::new(&self.0)))
-    }
-}
-
-/// Everything that was told, for questions and for the post-mortem of a story that hangs.
-#[derive(Default)]
-struct Heard {
-    events: Mutex<Vec<Event>>,
-    count: watch::Sender<usize>,
-}
-
-impl Observer for Heard {
-    fn observe(&self, event: &Event) {
-        self.events.lock().unwrap().push(event.clone());
-        self.count.send_modify(|count| *count += 1);
-    }
-}
-
-impl Heard {
-    fn refusals(&self, pr: u64) -> Vec<Reason> {
-        let events = self.events.lock().unwrap();
-        let mut reasons = Vec::new();
-        for event in events.iter().filter(|e| e.job.as_ref().is_some_and(|job| job.pr.0 == pr)) {
-            if let What::Refused(refusals) = &event.what {
-                reasons.extend(refusals.iter().map(|refusal| refusal.reason));
-            }
-        }
-        reasons
-    }
-
-    fn stages(&self, pr: u64, stage: Stage) -> usize {
-        let events = self.events.lock().unwrap();
-        let of_pr = |e: &&Event| e.job.as_ref().is_some_and(|job| job.pr.0 == pr);
-        let begun = |e: &&Event| matches!(e.what, What::StageStarted(s) if s == stage);
-        events.iter().filter(of_pr).filter(begun).count()
-    }
-
-    fn all(&self) -> String {
-        let events = self.events.lock().unwrap();
-        let line = |event: &Event| {
-            let job = event.job.as_ref().map(|job| job.id.to_string()).unwrap_or_default();
-            format!("{job} {:?}\n", event.what)
-        };
-        events.iter().map(line).collect()
-    }
+/// A policy as the town's projects write it down.
+pub fn written(policy: &Policy) -> String {
+    serde_json::to_string_pretty(policy).unwrap()
 }

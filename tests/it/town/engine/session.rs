@@ -1,0 +1,206 @@
+//! A session of the scripted engine: what SQLMesh would say of the models in a checkout.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sluice::engine::{
+    Applied, Change, Checkout, DirectChange, EngineError, EnvironmentState, Fault, Fence,
+    LintReport, Loaded, ModelChange, Plan, PlanRequest, Progress, Session, TestFailure, TestReport,
+    Used, Watch,
+};
+use sluice::names::Environment;
+use tokio_util::sync::CancellationToken;
+
+use super::{Deployed, Models, Running, Warehouse, declared};
+
+/// One job's SQLMesh.
+pub(super) struct Open {
+    pub(super) checkout: Checkout,
+    pub(super) models: Models,
+    pub(super) warehouse: Arc<Warehouse>,
+    pub(super) cancel: CancellationToken,
+    /// Per plan: what the environment stood at when it was built.
+    pub(super) previous: BTreeMap<String, Option<String>>,
+}
+
+impl Open {
+    /// The models with a mark in their text.
+    fn with(&self, mark: &str) -> Vec<String> {
+        let marked = self.models.iter().filter(|(_, sql)| sql.contains(mark));
+        marked.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The models whose test fails: by their own mark, or because of another model.
+    fn failing(&self) -> Vec<String> {
+        let mut failing = self.with("-- fails test");
+        for (name, sql) in &self.models {
+            let other = sql.split_once("-- breaks with ").and_then(|(_, rest)| rest.lines().next());
+            if other.is_some_and(|other| self.models.contains_key(other)) {
+                failing.push(name.clone());
+            }
+        }
+        failing
+    }
+
+    fn differences(&self, stands: &Models) -> Vec<(String, Change)> {
+        let mut changes = Vec::new();
+        for (name, sql) in &self.models {
+            match stands.get(name) {
+                None => changes.push((name.clone(), Change::Added)),
+                Some(old) if old != sql => changes.push((name.clone(), Change::DirectlyModified)),
+                Some(_) => {}
+            }
+        }
+        let gone = stands.keys().filter(|name| !self.models.contains_key(*name));
+        changes.extend(gone.map(|name| (name.clone(), Change::Removed)));
+        changes
+    }
+}
+
+fn direct((name, change): &(String, Change)) -> DirectChange {
+    DirectChange {
+        name: name.clone(),
+        change: *change,
+        category: Some("breaking".to_owned()),
+        forward_only: false,
+        destructive: false,
+    }
+}
+
+fn model((name, change): &(String, Change)) -> ModelChange {
+    ModelChange {
+        name: name.clone(),
+        change: *change,
+        kind: "FULL".to_owned(),
+        category: Some("breaking".to_owned()),
+        loaded: None,
+        missing: None,
+    }
+}
+
+#[async_trait]
+impl Session for Open {
+    fn checkout(&self) -> &Checkout {
+        &self.checkout
+    }
+
+    async fn load(&mut self) -> Result<Loaded, EngineError> {
+        self.warehouse.count("load");
+        match self.with("-- does not parse").first() {
+            Some(model) => Err(declared(Fault::Load, format!("{model} does not parse"))),
+            None => Ok(Loaded { models: self.models.len() as u64, linter: true }),
+        }
+    }
+
+    async fn lint(&mut self) -> Result<LintReport, EngineError> {
+        self.warehouse.count("lint");
+        let errors = self.with("-- fails lint").iter().map(|m| format!("{m}: no owner")).collect();
+        Ok(LintReport { errors, warnings: Vec::new() })
+    }
+
+    async fn test(&mut self) -> Result<TestReport, EngineError> {
+        self.warehouse.count("test");
+        if !self.with("-- hangs in test").is_empty() {
+            self.cancel.cancelled().await;
+            return Err(EngineError::Cancelled);
+        }
+        assert!(self.with("-- panics in test").is_empty(), "the engine panics, as the story says");
+        let text = "expected 1, got 2".to_owned();
+        let failures: Vec<_> = self
+            .failing()
+            .into_iter()
+            .map(|model| TestFailure { name: format!("test_{model}"), text: text.clone() })
+            .collect();
+        Ok(TestReport { ran: self.models.len() as u64, skipped: 0, failures })
+    }
+
+    async fn plan(&mut self, request: &PlanRequest) -> Result<Plan, EngineError> {
+        self.warehouse.count("plan");
+        if let Some(model) = self.with("-- fails plan").first() {
+            return Err(declared(Fault::Plan, format!("{model} cannot be planned")));
+        }
+        let mut data = self.warehouse.data.lock().unwrap();
+        let plan_id = data.fresh_plan();
+        let name = request.environment.as_str();
+        let existing = data.environments.get(name).cloned();
+        let prod = data.environments.get("prod").cloned().unwrap_or_default();
+        let stands = existing.as_ref().unwrap_or(&prod);
+        let changes = self.differences(&stands.models);
+        self.previous.insert(plan_id.clone(), existing.as_ref().map(|e| e.plan_id.clone()));
+        let builds = |(name, _): &(String, Change)| format!("{name}@{}", self.checkout.tree);
+        let line = |(name, change): &(String, Change)| format!("- {name}: {change:?}\n");
+        Ok(Plan {
+            plan_id,
+            purpose: request.purpose,
+            environment: request.environment.clone(),
+            is_new_environment: existing.is_none(),
+            has_effect: !changes.is_empty(),
+            has_changes: !changes.is_empty(),
+            models: changes.iter().map(model).collect(),
+            uncategorized: self.with("-- uncategorized"),
+            builds: changes.iter().map(builds).collect(),
+            digest_input: changes.iter().map(direct).collect(),
+            markdown: changes.iter().map(line).collect(),
+        })
+    }
+
+    async fn apply(&mut self, plan: &Plan, watch: &dyn Watch) -> Result<Applied, EngineError> {
+        self.warehouse.count("apply");
+        let name = plan.environment.as_str().to_owned();
+        let running = Running::begin(&self.warehouse, &name);
+        let mut held = self.warehouse.held.subscribe();
+        tokio::select! {
+            result = held.wait_for(|held| held.as_deref() != Some(name.as_str())) => {
+                result.unwrap();
+            }
+            () = self.cancel.cancelled() => return Err(EngineError::Cancelled),
+        }
+        if let Some(model) = self.with("-- fails apply").first() {
+            return Err(declared(Fault::Apply, format!("{model}: division by zero")));
+        }
+        let stages = ["physical layer", "backfill", "promote", "finalize"];
+        for (done, stage) in stages.iter().enumerate() {
+            if watch.may_start(stage).await == Fence::Halt {
+                return Err(EngineError::Halted((*stage).to_owned()));
+            }
+            let phase = (*stage).to_owned();
+            watch.progress(Progress { phase, model: None, done: done as u64, total: 4 });
+        }
+        let mut data = self.warehouse.data.lock().unwrap();
+        let stands = data.environments.get(&name).map(|e| e.plan_id.clone());
+        let conflicts = name == "prod" && !self.with("-- conflicts").is_empty();
+        if conflicts || self.previous.get(&plan.plan_id) != Some(&stands) {
+            return Err(EngineError::Conflict(format!("{name} stands at another plan")));
+        }
+        let deployed = Deployed { plan_id: plan.plan_id.clone(), models: self.models.clone() };
+        data.environments.insert(name.clone(), deployed);
+        data.applied.push(name);
+        drop(data);
+        drop(running);
+        let plan_id = Some(plan.plan_id.clone());
+        Ok(Applied { changed: true, plan_id, stages: BTreeMap::new() })
+    }
+
+    async fn invalidate(&mut self, environment: &Environment) -> Result<(), EngineError> {
+        self.warehouse.count("invalidate");
+        self.warehouse.data.lock().unwrap().environments.remove(environment.as_str());
+        Ok(())
+    }
+
+    async fn environment(
+        &mut self,
+        environment: &Environment,
+    ) -> Result<Option<EnvironmentState>, EngineError> {
+        let data = self.warehouse.data.lock().unwrap();
+        let state = |deployed: &Deployed| EnvironmentState {
+            plan_id: deployed.plan_id.clone(),
+            finalized: true,
+        };
+        Ok(data.environments.get(environment.as_str()).map(state))
+    }
+
+    async fn close(self: Box<Self>) -> Result<Used, EngineError> {
+        Ok(Used::default())
+    }
+}

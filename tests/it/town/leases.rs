@@ -1,0 +1,55 @@
+//! Leases that a story can take away from their holder, as a restarted store does.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sluice::lease::memory::MemoryLeases;
+use sluice::lease::{Grant, LeaseError, LeaseInfo, LeaseKey, LeaseRequest, Leases, Release};
+use sluice::names::ProjectName;
+
+/// The in-memory leases, and who holds which.
+pub struct Losable {
+    leases: MemoryLeases,
+    held: Mutex<Vec<Grant>>,
+}
+
+impl Losable {
+    pub fn new(leases: MemoryLeases) -> Self {
+        Self { leases, held: Mutex::default() }
+    }
+
+    /// Takes everything from everybody: the next renewal finds nothing.
+    pub async fn are_lost(&self) {
+        let held = std::mem::take(&mut *self.held.lock().unwrap());
+        for grant in held {
+            // Some have been given back since.
+            drop(self.leases.release(&grant, Release::Free).await);
+        }
+    }
+}
+
+#[async_trait]
+impl Leases for Losable {
+    async fn acquire(&self, request: &LeaseRequest) -> Result<Grant, LeaseError> {
+        let grant = self.leases.acquire(request).await?;
+        self.held.lock().unwrap().push(grant.clone());
+        Ok(grant)
+    }
+
+    async fn renew(&self, grant: &Grant, phase: &str) -> Result<(), LeaseError> {
+        self.leases.renew(grant, phase).await
+    }
+
+    async fn release(&self, grant: &Grant, release: Release) -> Result<(), LeaseError> {
+        self.leases.release(grant, release).await
+    }
+
+    async fn inspect(&self, project: &ProjectName) -> Result<Vec<LeaseInfo>, LeaseError> {
+        self.leases.inspect(project).await
+    }
+
+    async fn changed(&self, keys: &[LeaseKey], at_most: Duration) {
+        self.leases.changed(keys, at_most).await;
+    }
+}

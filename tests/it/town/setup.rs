@@ -1,0 +1,209 @@
+//! How a town is set up: its policy, its project, its bounds, and everything put together.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice::clock::SystemClock;
+use sluice::config::Secret;
+use sluice::lease::Timings;
+use sluice::lease::memory::MemoryLeases;
+use sluice::ledger::MemoryLedger;
+use sluice::metrics::Metrics;
+use sluice::names::{Login, ProjectName, Repository};
+use sluice::observe::Observers;
+use sluice::pipeline::{Deps, Settings};
+use sluice::policy::{BotOptions, Policy};
+use sluice::project::{Approvals, OldHead, Project, Python, SharesRepository};
+use sluice::queue::RetryPolicy;
+use sluice::queue::memory::MemoryQueue;
+use sluice::redact::Redactor;
+use sluice::seal::SealKey;
+use sluice_producer::{Limits, RecentDeliveries};
+use sluice_sim::Standin;
+use sluice_worker::checkout::{self, Credentials, Mirrors, NoToken, Token, UrlTemplate};
+use sluice_worker::github::{Auth, HttpGitHub, Patience, Settings as GitHubSettings};
+use sluice_worker::run::Slots;
+
+use super::engine::{Scripted, Warehouse};
+use super::heard::Heard;
+use super::leases::Losable;
+
+pub const SECRET: &str = "a webhook secret of this town";
+
+/// How long a story waits for anything. A bound against hanging, not a measure of speed.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a town is like. The default has one approver (carol), everything on, squash merges.
+pub struct Setup {
+    pub policy: Policy,
+    pub project: Project,
+    pub slots: Slots,
+    /// How often a broken job is tried again.
+    pub retries: usize,
+    pub gate_timeout: Duration,
+    pub mergeability_patience: Duration,
+    pub merge_patience: Duration,
+    pub report_every: Duration,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            policy: policy(),
+            project: project(),
+            slots: Slots { approval: 8, gate: 4, deploy: 2 },
+            retries: 3,
+            gate_timeout: PATIENCE,
+            mergeability_patience: Duration::from_secs(2),
+            merge_patience: Duration::from_secs(3),
+            report_every: Duration::from_millis(200),
+        }
+    }
+}
+
+/// A policy with one approver, everything on, squash merges.
+pub fn policy() -> Policy {
+    Policy {
+        approvers: vec![Login::new("carol")],
+        bot: BotOptions {
+            invalidate_environment_after_deploy: true,
+            enable_deploy_command: true,
+            merge_method: Some(sluice::github::MergeMethod::Squash),
+            command_namespace: None,
+            auto_categorize_changes: serde_json::Value::Null,
+            default_pr_start: None,
+            default_pr_preview_start: "yesterday".to_owned(),
+            skip_pr_backfill: true,
+            pr_include_unmodified: false,
+            run_on_deploy_to_prod: false,
+            pr_environment_name: None,
+            pr_min_intervals: None,
+            pr_preview_min_intervals: 1,
+            prod_branch_names: vec!["main".to_owned(), "master".to_owned()],
+            forward_only_branch_suffix: "-forward-only".to_owned(),
+            check_if_blocked_on_deploy_to_prod: true,
+        },
+        linter: true,
+    }
+}
+
+fn project() -> Project {
+    Project {
+        name: ProjectName::new("warehouse").unwrap(),
+        repository: Repository::new("acme/warehouse").unwrap(),
+        path: String::new(),
+        python: Python::Interpreter("python".into()),
+        gateway: None,
+        pass_env: Vec::new(),
+        max_sessions: 8,
+        approvals: Approvals::AtLeast(1),
+        approval_on_old_head: OldHead::Refuse,
+        shares_repository: SharesRepository::No,
+    }
+}
+
+/// What is behind a town.
+pub(super) struct Behind {
+    pub(super) deps: Deps,
+    pub(super) producer: (sluice_producer::Settings, sluice_producer::Deps),
+    pub(super) queue: Arc<MemoryQueue>,
+    pub(super) leases: Arc<Losable>,
+    pub(super) warehouse: Arc<Warehouse>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) heard: Arc<Heard>,
+}
+
+impl Behind {
+    pub(super) fn new(setup: &Setup, github: &Standin, folder: &Path) -> Self {
+        let clock = Arc::new(SystemClock);
+        let heard = Arc::new(Heard::default());
+        let names = [setup.project.name.clone()];
+        let metrics = Arc::new(Metrics::new(&names, "test").unwrap());
+        let observer = Arc::new(Observers::new(vec![heard.clone(), metrics.clone()]));
+        let queue = Arc::new(MemoryQueue::new(clock.clone(), retry(setup)));
+        let leases = Arc::new(Losable::new(MemoryLeases::new(clock.clone())));
+        let engine = engine(github, folder);
+        let warehouse = engine.warehouse();
+        let adapter = HttpGitHub::new(&GitHubSettings {
+            api_url: github.url().to_owned(),
+            auth: Auth::Token(github.token().to_owned().into()),
+            app: None,
+            patience: Patience::default(),
+            observer: observer.clone(),
+            clock: clock.clone(),
+        });
+        let producer = sluice_producer::Deps {
+            queue: queue.clone(),
+            processed: Arc::new(RecentDeliveries::new(clock.clone())),
+            clock: clock.clone(),
+            observer: observer.clone(),
+            metrics: metrics.clone(),
+        };
+        let deps = Deps {
+            queue: queue.clone(),
+            leases: leases.clone(),
+            github: Arc::new(adapter.unwrap()),
+            engine: Arc::new(engine),
+            clock,
+            observer,
+            ledger: Arc::new(MemoryLedger::default()),
+            projects: Arc::new([Arc::new(setup.project.clone())]),
+            settings: Arc::new(settings(setup)),
+        };
+        let producer = (producer_settings(setup), producer);
+        Self { deps, producer, queue, leases, warehouse, metrics, heard }
+    }
+}
+
+fn retry(setup: &Setup) -> RetryPolicy {
+    RetryPolicy { delays: vec![Duration::from_millis(20); setup.retries] }
+}
+
+fn engine(github: &Standin, folder: &Path) -> Scripted {
+    let mirrors = Mirrors::new(checkout::Settings {
+        data_dir: folder.to_owned(),
+        git: "git".into(),
+        url: UrlTemplate::new(format!("{}/{{repository}}.git", github.url())).unwrap(),
+        credentials: Arc::new(TownToken(github.token().to_owned())),
+        timeouts: checkout::Timeouts::default(),
+    });
+    Scripted::new(Arc::new(mirrors.unwrap()))
+}
+
+fn settings(setup: &Setup) -> Settings {
+    let [ttl, renew, fence, delay] = [4000, 200, 2000, 500].map(Duration::from_millis);
+    Settings {
+        seal: SealKey::derive(SECRET.as_bytes()),
+        redactor: Arc::new(Redactor::new([SECRET])),
+        retry: retry(setup),
+        lease: Timings::new(ttl, renew, fence, delay).unwrap(),
+        host: "town".to_owned(),
+        status_url: None,
+        report_every: setup.report_every,
+        progress_every: setup.report_every,
+        gate_timeout: setup.gate_timeout,
+        deploy_timeout: PATIENCE,
+        mergeability_patience: setup.mergeability_patience,
+        merge_patience: setup.merge_patience,
+    }
+}
+
+fn producer_settings(setup: &Setup) -> sluice_producer::Settings {
+    sluice_producer::Settings {
+        listen: ([127, 0, 0, 1], 0).into(),
+        webhook_secrets: vec![Secret::new(SECRET)],
+        projects: Arc::new([setup.project.clone()]),
+        linger: Duration::ZERO,
+        limits: Limits::default(),
+    }
+}
+
+struct TownToken(String);
+
+#[async_trait::async_trait]
+impl Credentials for TownToken {
+    async fn token(&self, _: &Repository) -> Result<Option<Token>, NoToken> {
+        Ok(Some(Token::new(&self.0)))
+    }
+}
