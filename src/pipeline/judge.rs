@@ -303,8 +303,8 @@ pub(crate) fn plan_changed_mark(facts: &Facts) -> String {
 
 const PLAN_CHANGED: &str = "<!-- sluice:plan-changed ";
 
-/// The plan changed since it was approved: the approvals that were there do not speak of the new one.
-/// A newer approval does, and so does a command.
+/// The plan changed since it was approved: the approvals that were there do not speak of the new
+/// one. A newer approval does, and so does a command.
 fn new_plan_awaits_approval(facts: &Facts, policy: &Policy, project: &Project) -> Option<Refusal> {
     let name = checks::name(CheckKind::Deploy, project);
     let check = facts.checks.iter().find(|check| check.name == name)?;

@@ -169,8 +169,8 @@ fn same_tree(commit: MergedCommit, checkout: &Checkout) -> Merged {
     }
     Merged::Otherwise(format!(
         "The merged commit {} does not hold the tree that was deployed ({} instead of {}): \
-         somebody changed the base branch during the merge. The next deploy brings prod to what the base \
-         branch holds.",
+         somebody changed the base branch during the merge. The next deploy brings prod to what \
+         the base branch holds.",
         commit.sha.short(),
         commit.tree.short(),
         checkout.tree.short()

@@ -90,7 +90,7 @@ fn request(job: usize, nonce: u64, keys: u8) -> LeaseRequest {
         nonce: nonce.to_string(),
         job: JobId::new(format!("deploy-{job}")).unwrap(),
         host: "worker-1".to_owned(),
-        pr: PrNumber(1),
+        pr: PrNumber(job as u64),
         head: Sha::new("a".repeat(40)).unwrap(),
     };
     LeaseRequest {
