@@ -43,6 +43,7 @@ pub(crate) struct Assembled {
     deps: Deps,
     producer: sluice_producer::Deps,
     producer_settings: sluice_producer::Settings,
+    queue: Arc<MemoryQueue>,
     slots: Slots,
     grace: Duration,
 }
@@ -73,7 +74,7 @@ pub(crate) fn assemble(
         settings: Arc::new(settings(config)?),
     };
     let producer = sluice_producer::Deps {
-        queue,
+        queue: queue.clone(),
         processed: Arc::new(RecentDeliveries::new(clock.clone())),
         clock,
         observer,
@@ -83,6 +84,7 @@ pub(crate) fn assemble(
         deps,
         producer,
         producer_settings: sluice_producer::Settings::of(config),
+        queue,
         slots: Slots {
             approval: APPROVAL_SLOTS,
             gate: config.worker.gate_slots,
@@ -93,6 +95,11 @@ pub(crate) fn assemble(
 }
 
 impl Assembled {
+    /// Where jobs wait.
+    pub(crate) fn queue(&self) -> Arc<MemoryQueue> {
+        Arc::clone(&self.queue)
+    }
+
     /// Serves webhooks and runs jobs until `shutdown`; returns when the last job has ended or has
     /// been given back.
     pub(crate) async fn run(self, bound: Bound, shutdown: CancellationToken) {

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Context as _;
 use clap::Args;
 use sluice::clock::{Clock, SystemClock};
 use sluice::config::{Config, Role, Variables};
@@ -21,6 +20,7 @@ use crate::assemble::assemble;
 use crate::serve;
 use crate::timeline::Timeline;
 
+mod figures;
 mod project;
 mod story;
 mod witness;
@@ -33,6 +33,9 @@ pub(crate) struct Options {
     /// Leave everything running at the end, until Ctrl-C: metrics, the stand-in, the files.
     #[arg(long)]
     keep: bool,
+    /// Tell the main job once more at the end, alone, and print what it costs: requests and CPU.
+    #[arg(long)]
+    figures: bool,
     /// The folder for everything that the demo makes; a temporary one otherwise.
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -55,6 +58,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let address = bound.address();
     let url = format!("http://{address}/webhooks/github");
     set_up.github.deliver_to(Receiver { url, secret: set_up.secret });
+    let queue = all.queue();
     let running = tokio::spawn(all.run(bound, shutdown.clone()));
 
     say("");
@@ -63,6 +67,9 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
         ended = tell_and_verify(&stage, &set_up.warehouse) => ended,
         () = shutdown.cancelled() => Err(anyhow::anyhow!("stopped before the end of the story")),
     };
+    if ended.is_ok() && options.figures {
+        figures::measure(&stage, &queue).await?;
+    }
     if ended.is_ok() && options.keep {
         say(&format!(
             "\nKept running until Ctrl-C: metrics at http://{address}/metrics, the GitHub stand-in \

@@ -50,9 +50,26 @@ pub(crate) fn only_paid() -> Vec<Change> {
 
 /// Counts the orders of a day, with a test of it.
 pub(crate) fn with_order_count() -> Vec<Change> {
-    let model = REVENUE.replace("AS revenue", "AS revenue,\n  COUNT(*) AS orders");
-    let test = TEST.replace("revenue: 200", "revenue: 200\n          orders: 2");
-    vec![("models/revenue.sql", model), ("tests/test_revenue.yaml", test)]
+    vec![("models/revenue.sql", counted()), ("tests/test_revenue.yaml", counted_test())]
+}
+
+fn counted() -> String {
+    REVENUE.replace("AS revenue", "AS revenue,\n  COUNT(*) AS orders")
+}
+
+fn counted_test() -> String {
+    TEST.replace("revenue: 200", "revenue: 200\n          orders: 2")
+}
+
+/// Counts the customers of a day, after [`with_order_count`].
+pub(crate) fn with_customers() -> Vec<Change> {
+    let (model, test) = (counted(), counted_test());
+    let count = "AS orders,\n  COUNT(DISTINCT customer) AS customers";
+    let test = test.replace("orders: 2", "orders: 2\n          customers: 2");
+    vec![
+        ("models/revenue.sql", model.replace("AS orders", count)),
+        ("tests/test_revenue.yaml", test),
+    ]
 }
 
 /// Counts everything twice, which the test notices.

@@ -14,7 +14,7 @@ use crate::timeline::Timeline;
 
 const TESTS: &str = "SQLMesh - Run Unit Tests";
 const APPROVAL: &str = "SQLMesh - Has Required Approval";
-const DEPLOY: &str = "SQLMesh - Prod Environment Synced";
+pub(crate) const DEPLOY: &str = "SQLMesh - Prod Environment Synced";
 
 const WITHOUT_CANCELLED: &str = "Leave cancelled orders out";
 const WITH_COUNT: &str = "Count the orders of a day";
@@ -85,7 +85,7 @@ pub(crate) async fn tell(stage: &Stage) -> anyhow::Result<Told> {
 }
 
 impl Stage {
-    async fn opens(
+    pub(crate) async fn opens(
         &self,
         who: &Actor,
         branch: &str,
@@ -106,7 +106,12 @@ impl Stage {
     }
 
     /// Waits until a check of the pull request is concluded so.
-    async fn until(&self, pr: &Pr, check: &str, end: CheckConclusion) -> anyhow::Result<()> {
+    pub(crate) async fn until(
+        &self,
+        pr: &Pr,
+        check: &str,
+        end: CheckConclusion,
+    ) -> anyhow::Result<()> {
         let concluded = |seen: &PrSnapshot| (seen.conclusion(check) == Some(end)).then_some(());
         self.wait(pr, &format!("“{check}” to end as {end:?}"), concluded).await
     }
@@ -120,7 +125,7 @@ impl Stage {
         self.wait(pr, "its deploy to be queued", queued).await
     }
 
-    async fn until_merged(&self, pr: &Pr) -> anyhow::Result<()> {
+    pub(crate) async fn until_merged(&self, pr: &Pr) -> anyhow::Result<()> {
         let ended = |seen: &PrSnapshot| {
             let check = seen.check(DEPLOY)?;
             let failed = check.conclusion == Some(CheckConclusion::Failure);
