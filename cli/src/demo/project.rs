@@ -17,8 +17,8 @@ const ORDERS: &str = include_str!("../../demo-project/models/orders.sql");
 const REVENUE: &str = include_str!("../../demo-project/models/revenue.sql");
 const TEST: &str = include_str!("../../demo-project/tests/test_revenue.yaml");
 
-/// What prod says about revenue at the end of the story, day by day: day, revenue, orders. Cancelled
-/// orders are left out and orders are counted: both changes are there, and nothing else.
+/// What prod says about revenue at the end of the story, day by day: day, revenue, orders.
+/// Cancelled orders are left out and orders are counted: both changes are there, and nothing else.
 pub(crate) const REVENUE_AT_THE_END: [(&str, i64, i64); 3] =
     [("2026-01-01", 200, 2), ("2026-01-02", 200, 1), ("2026-01-03", 40, 1)];
 

@@ -1,12 +1,12 @@
-//! SQLMesh behind the `Bridges` of the engine: fork servers in the projects' own Python, one forked process per
-//! job.
+//! SQLMesh behind the `Bridges` of the engine: fork servers in the projects' own Python, one forked
+//! process per job.
 //!
 //! Owns Python: its environments, its processes, what is said to them. Refuses to know GitHub and
 //! git. The Python half lies in `sluice_bridge/`.
 //!
 //! Three things end what a job started: the fork server, when the job's connection or the worker's
-//! lifeline ends; the kernel, when the server itself dies; and this module, which finds by a mark in
-//! their environment what both could not reach.
+//! lifeline ends; the kernel, when the server itself dies; and this module, which finds by a mark
+//! in their environment what both could not reach.
 
 mod connection;
 mod ground;

@@ -104,8 +104,8 @@ impl Drop for BridgeSession {
     }
 }
 
-/// One exchange. After anything but a reply or a declared error the process is gone, with all that it
-/// started, and so is the connection.
+/// One exchange. After anything but a reply or a declared error the process is gone, with all that
+/// it started, and so is the connection.
 pub(super) async fn ask<T: DeserializeOwned>(
     connection: &mut Option<Connection>,
     request: &Request<'_>,

@@ -1,4 +1,5 @@
-//! When the same configuration may be read differently: SQLMesh, or this bridge, is another version.
+//! When the same configuration may be read differently: SQLMesh, or this bridge, is another
+//! version.
 
 use std::fs;
 use std::path::Path;

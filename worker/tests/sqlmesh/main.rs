@@ -1,4 +1,5 @@
-//! Real SQLMesh on DuckDB behind the bridge: what it does, what it refuses, and what it leaves behind.
+//! Real SQLMesh on DuckDB behind the bridge: what it does, what it refuses, and what it leaves
+//! behind.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 

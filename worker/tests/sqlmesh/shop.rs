@@ -1,4 +1,5 @@
-//! A SQLMesh project of three models on DuckDB in a folder of its own, and a worker's bridges for it.
+//! A SQLMesh project of three models on DuckDB in a folder of its own, and a worker's bridges for
+//! it.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -130,8 +131,9 @@ fn config(database: &dyn Display, more: &str) -> String {
 }
 
 const ORDERS: &str = "MODEL (name shop.orders, kind FULL); SELECT 1 AS id, 10 AS amount";
-pub(crate) const DAILY: &str = "MODEL (name shop.daily, kind INCREMENTAL_BY_TIME_RANGE (time_column ds), \
-                     start '2024-01-01'); SELECT @start_ds AS ds, id, amount FROM shop.orders";
+pub(crate) const DAILY: &str = "MODEL (name shop.daily, kind INCREMENTAL_BY_TIME_RANGE \
+                     (time_column ds), start '2024-01-01'); \
+                     SELECT @start_ds AS ds, id, amount FROM shop.orders";
 const TOTALS: &str = "MODEL (name shop.totals, kind VIEW); \
                       SELECT id, SUM(amount) AS total FROM shop.orders GROUP BY id";
 const TEST: &str = "test_totals:
