@@ -1,8 +1,8 @@
 //! What the main job costs, on the demo's project: requests to GitHub and CPU seconds.
 //!
 //! CPU time is that of this process and of everything below it (git, fork server, Python), as Linux
-//! counts it in `/proc`; the GitHub stand-in runs in this process, so its work is counted as ours. Git
-//! over HTTP is no API request and is not counted as one.
+//! counts it in `/proc`; the GitHub stand-in runs in this process, so its work is counted as ours.
+//! Git over HTTP is no API request and is not counted as one.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,7 +21,8 @@ const TICKS_PER_SECOND: f64 = 100.0;
 /// Approvals that are averaged: one takes less than a tick.
 const APPROVALS: u32 = 20;
 
-/// SQLMesh's own bot on a 3-model project (PostgreSQL, 2 cores), as measured when sluice was designed.
+/// SQLMesh's own bot on a 3-model project (PostgreSQL, 2 cores), as measured when sluice was
+/// designed.
 const REFERENCE: &str = "the reference bot: 4 requests and 4.2 CPU s to look at an approval; \
                          47 and 12.1 for the whole story, which it runs twice";
 

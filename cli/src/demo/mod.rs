@@ -1,7 +1,7 @@
 //! `sluice demo`: the whole main job on this machine, told as a story.
 //!
-//! What runs is what `sluice up` runs, from a configuration file that is written first; only GitHub is
-//! a stand-in. It succeeds only when DuckDB and git say what the story told.
+//! What runs is what `sluice up` runs, from a configuration file that is written first; only GitHub
+//! is a stand-in. It succeeds only when DuckDB and git say what the story told.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
