@@ -12,6 +12,7 @@ use sluice::metrics::Metrics;
 use sluice::names::ProjectName;
 use sluice::observe::{Observer, Observers};
 use sluice::pipeline::{Deps, Settings};
+use sluice::queue::Route;
 use sluice::queue::memory::MemoryQueue;
 use sluice::redact::Redactor;
 use sluice::seal::SealKey;
@@ -28,6 +29,9 @@ const REPORT_EVERY: Duration = Duration::from_millis(1500);
 
 /// Progress of an apply is shown at most this often (BEHAVIOUR, "Deploy: stages").
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
+/// Gauges are as old as this at most, a third of what Prometheus scrapes at by default.
+const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 
 /// GitHub was seen to say UNKNOWN for up to 3 minutes.
 const MERGEABILITY_PATIENCE: Duration = Duration::from_secs(240);
@@ -103,9 +107,27 @@ impl Assembled {
     /// Serves webhooks and runs jobs until `shutdown`; returns when the last job has ended or has
     /// been given back.
     pub(crate) async fn run(self, bound: Bound, shutdown: CancellationToken) {
+        let sampling = tokio::spawn(sample(self.deps.clone(), self.producer.metrics.clone()));
         let producer = bound.serve(self.producer_settings, self.producer, shutdown.clone());
         let worker = sluice_worker::run::run(self.deps, self.slots, self.grace, shutdown);
         tokio::join!(producer, worker);
+        sampling.abort();
+    }
+}
+
+/// Keeps the gauges that nobody tells: how deep the queues are, and what is reserved.
+async fn sample(deps: Deps, metrics: Arc<Metrics>) {
+    let projects: Vec<ProjectName> = deps.projects.iter().map(|p| p.name.clone()).collect();
+    let mut routes = vec![Route::Approval, Route::Gate];
+    routes.extend(projects.iter().cloned().map(Route::Deploy));
+    loop {
+        if let Err(error) = metrics.sample_queue(deps.queue.as_ref(), &routes).await {
+            tracing::warn!(%error, "the queues could not be sampled");
+        }
+        if let Err(error) = metrics.sample_reservations(deps.leases.as_ref(), &projects).await {
+            tracing::warn!(%error, "the leases could not be sampled");
+        }
+        deps.clock.sleep(SAMPLE_EVERY).await;
     }
 }
 

@@ -60,13 +60,13 @@ pub struct Lease {
 impl Lease {
     fn new(keeper: &Keeper, wish: &Wish<'_>, grant: Grant, sent: Instant) -> Self {
         Self {
-            grant,
             job: wish.job.clone(),
             clock: keeper.clock.clone(),
             fence_after: keeper.timings.fence_after(),
             confirmed: Mutex::new(sent),
             phase: Mutex::default(),
-            release: Mutex::new(Release::Free),
+            release: Mutex::new(grant.give_back),
+            grant,
             lost: wish.outer.child_token(),
             cancel: wish.cancel.clone(),
         }
@@ -99,8 +99,8 @@ impl Lease {
         text.clone_into(&mut self.phase.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Says how the lease is given back when the work ends, however it ends;
-    /// [`Release::Free`] unless said otherwise.
+    /// Says how the lease is given back when the work ends, however it ends. Unless said otherwise
+    /// it is freed, or stays reserved when it was.
     pub fn give_back(&self, release: Release) {
         *self.release.lock().unwrap_or_else(PoisonError::into_inner) = release;
     }

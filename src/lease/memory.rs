@@ -47,6 +47,8 @@ struct Tenancy {
     lock_delay: Duration,
     /// When it expires; `None` while it is reserved.
     expires: Option<Instant>,
+    /// What it was taken from, and goes back to unless its holder decides otherwise.
+    taken_from: Release,
 }
 
 impl Tenancy {
@@ -84,10 +86,14 @@ impl Leases for MemoryLeases {
                 state.epoch
             }
         };
+        let mut give_back = Release::Free;
         for key in keys {
-            state.take(key, request, (epoch, now, now_ms));
+            if state.take(key, request, (epoch, now, now_ms)) == Release::Reserve {
+                give_back = Release::Reserve;
+            }
         }
         Ok(Grant {
+            give_back,
             keys: request.keys.clone(),
             owner: request.owner.clone(),
             epoch,
@@ -203,10 +209,14 @@ impl State {
         key: &LeaseKey,
         request: &LeaseRequest,
         (epoch, now, now_ms): (u64, Instant, u64),
-    ) {
-        let before = match self.slots.remove(key) {
-            Some(Slot::Taken(before)) if before.epoch == epoch => Some(before),
-            _ => None,
+    ) -> Release {
+        let (before, taken_from) = match self.slots.remove(key) {
+            Some(Slot::Taken(before)) if before.epoch == epoch => {
+                let taken_from = before.taken_from;
+                (Some(before), taken_from)
+            }
+            Some(Slot::Taken(before)) if before.expires.is_none() => (None, Release::Reserve),
+            _ => (None, Release::Free),
         };
         let (since_ms, phase) = before.map_or((now_ms, String::new()), |b| (b.since_ms, b.phase));
         let tenancy = Tenancy {
@@ -217,8 +227,10 @@ impl State {
             phase,
             lock_delay: request.lock_delay,
             expires: Some(now + request.ttl),
+            taken_from,
         };
         self.slots.insert(key.clone(), Slot::Taken(tenancy));
+        taken_from
     }
 
     fn tenancy(&mut self, key: &LeaseKey, grant: &Grant) -> Result<&mut Tenancy, LeaseError> {

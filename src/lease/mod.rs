@@ -56,13 +56,18 @@ pub enum LeaseKey {
     Environment(ProjectName, Environment),
     /// A snapshot version of a project, as `name@version`.
     Snapshot(ProjectName, String),
+    /// The right to show something on a pull request, for a moment: who creates check runs and the
+    /// comment must not be two.
+    PullRequest(ProjectName, PrNumber),
 }
 
 impl LeaseKey {
     /// The project it belongs to.
     pub fn project(&self) -> &ProjectName {
         match self {
-            Self::Environment(project, _) | Self::Snapshot(project, _) => project,
+            Self::Environment(project, _)
+            | Self::Snapshot(project, _)
+            | Self::PullRequest(project, _) => project,
         }
     }
 }
@@ -72,6 +77,7 @@ impl fmt::Display for LeaseKey {
         match self {
             Self::Environment(project, name) => write!(f, "{project}/{name}"),
             Self::Snapshot(project, version) => write!(f, "{project}/snapshot/{version}"),
+            Self::PullRequest(project, number) => write!(f, "{project}/pr/{number}"),
         }
     }
 }
@@ -100,8 +106,8 @@ pub struct Owner {
     pub host: String,
     /// The pull request; a reservation is only for it.
     pub pr: PrNumber,
-    /// Its head.
-    pub head: Sha,
+    /// Its head, when the job is about one.
+    pub head: Option<Sha>,
 }
 
 /// Leases that were given.
@@ -115,6 +121,8 @@ pub struct Grant {
     pub epoch: u64,
     /// How long it stands without a renewal.
     pub ttl: Duration,
+    /// How it goes back unless its holder decides otherwise: what was reserved stays reserved.
+    pub give_back: Release,
 }
 
 /// How a lease is given back.

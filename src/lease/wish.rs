@@ -31,12 +31,13 @@ pub enum Wait<'a> {
     },
 }
 
-/// A wish for leases. There are two: an environment, and snapshot versions *within* it, so that
-/// nobody can wait for an environment while holding snapshot versions, and nothing deadlocks.
+/// A wish for leases: an environment, and snapshot versions *within* it, so that nobody can wait for
+/// an environment while holding snapshot versions, and nothing deadlocks; or a turn, under which
+/// nothing else is waited for.
 pub struct Wish<'a> {
     pub(super) keys: Vec<LeaseKey>,
     pub(super) job: JobRef,
-    pub(super) head: Sha,
+    pub(super) head: Option<Sha>,
     pub(super) wait: Wait<'a>,
     /// Ends the waiting. The work itself looks after its own cancellation.
     pub(super) cancel: CancellationToken,
@@ -56,7 +57,19 @@ impl<'a> Wish<'a> {
         Self {
             keys: vec![LeaseKey::Environment(job.project.clone(), environment.clone())],
             job: job.clone(),
-            head: head.clone(),
+            head: Some(head.clone()),
+            wait,
+            cancel: cancel.clone(),
+            outer: CancellationToken::new(),
+        }
+    }
+
+    /// The job's turn to show something on its pull request. `cancel` ends the waiting.
+    pub fn turn(job: &JobRef, wait: Wait<'a>, cancel: &CancellationToken) -> Self {
+        Self {
+            keys: vec![LeaseKey::PullRequest(job.project.clone(), job.pr)],
+            job: job.clone(),
+            head: None,
             wait,
             cancel: cancel.clone(),
             outer: CancellationToken::new(),

@@ -6,19 +6,38 @@ use crate::observe::What;
 use crate::outcome::{Stage, Stop};
 use crate::pipeline::board::Board;
 use crate::pipeline::cx::{Cx, stop_of_github};
-use crate::pipeline::judge;
+use crate::pipeline::judge::{self, GateState};
 use crate::pipeline::sticky;
+use crate::pipeline::turn::in_turn;
 use crate::policy::Policy;
 use crate::policy::signal::{self, CommandVerb};
 use crate::render::comment::State;
 
 /// The command, as a job.
+///
+/// A command that finds the gate at work leaves its mark for the gate's own look. The gate may have
+/// looked just before the mark was written, so the command looks once more after it.
 pub(crate) async fn run(cx: &Cx<'_>, command: &Command) -> Result<(), Stop> {
+    match in_turn(cx, async || obey(cx, command).await).await? {
+        Obeyed::Fully => Ok(()),
+        Obeyed::OnceTheGateIsDone => judge::run(cx).await,
+    }
+}
+
+/// How far a command could be followed.
+enum Obeyed {
+    /// Nothing is left to do about it.
+    Fully,
+    /// It waits for the gate.
+    OnceTheGateIsDone,
+}
+
+async fn obey(cx: &Cx<'_>, command: &Command) -> Result<Obeyed, Stop> {
     let facts = cx.stage(Stage::Gate, cx.facts(Some(&command.comment))).await?;
     let policy = cx.policy(&facts).await?;
     let Some(verb) = verb(&facts, &policy) else {
         cx.note("the comment is no command of this project");
-        return Ok(());
+        return Ok(Obeyed::Fully);
     };
     let board = Board::new(cx.deps, &cx.project, &facts, &cx.job.id);
     board.eyes(&command.comment);
@@ -33,7 +52,12 @@ pub(crate) async fn run(cx: &Cx<'_>, command: &Command) -> Result<(), Stop> {
         }
         CommandVerb::Deploy | CommandVerb::Gate => cx.note("the pull request is closed"),
     }
-    cx.stage(Stage::Report, async { board.flush().await.map_err(stop_of_github) }).await
+    cx.stage(Stage::Report, async { board.flush().await.map_err(stop_of_github) }).await?;
+    let gate = judge::gate_state(&facts, &cx.project, &cx.deps.settings.seal);
+    Ok(match (verb, gate) {
+        (CommandVerb::Deploy, GateState::Missing | GateState::Running) => Obeyed::OnceTheGateIsDone,
+        _ => Obeyed::Fully,
+    })
 }
 
 fn verb(facts: &Facts, policy: &Policy) -> Option<CommandVerb> {

@@ -3,15 +3,20 @@
 //! Reads top to bottom: load, lint, unit tests, PR environment, prod plan preview. The result is
 //! sealed into the preview's check run, so that an approval that comes later runs none of it again.
 
+use std::sync::Arc;
+
 use crate::clock::unix_ms;
 use crate::engine::{Loaded, Plan};
 use crate::github::{Facts, PrState};
 use crate::job::{GateCheck, Refresh};
+use crate::lease::hold::{Lease, hold};
+use crate::lease::{Wait, Wish};
 use crate::outcome::{Stage, Stop};
 use crate::pipeline::board::Board;
 use crate::pipeline::bridge::Bridge;
 use crate::pipeline::cx::{Cx, Ended, stop_of_github};
 use crate::pipeline::judge::{self, GateState};
+use crate::pipeline::turn::in_turn;
 use crate::policy::Policy;
 use crate::redact::Redactor;
 use crate::render::checks::{self, CheckKind, Said};
@@ -34,11 +39,32 @@ pub(crate) struct Desk<'a> {
 }
 
 /// The full gate check, as a job.
+///
+/// It has the pull request's environment from its beginning to its end: a second one, for the same
+/// head or a newer one, comes later and finds what this one made.
 pub(crate) async fn run(cx: &Cx<'_>, check: &GateCheck) -> Result<(), Stop> {
+    if let Some((facts, policy, board)) = in_turn(cx, async || open(cx, check).await).await? {
+        let environment = judge::pr_environment(&policy.bot, &cx.project, &facts);
+        let wish = Wish::environment(&cx.job, &facts.head, &environment, Wait::No, &cx.cancel);
+        let desk = Desk { facts: &facts, policy: &policy, board: &board };
+        let keeper = cx.deps.keeper();
+        let result = hold(&keeper, wish, async |lease| gate(cx, &desk, lease).await).await;
+        if let Err(stop) = &result {
+            conclude_stopped(cx, &board, stop);
+        }
+        let shown = async { board.flush().await.map_err(stop_of_github) };
+        cx.stage(Stage::Report, shown).await?;
+        result?;
+    }
+    judge::run(cx).await
+}
+
+/// What the gate is to work on, announced; `None` when there is nothing to do.
+async fn open(cx: &Cx<'_>, check: &GateCheck) -> Result<Option<(Facts, Arc<Policy>, Board)>, Stop> {
     let facts = cx.stage(Stage::Gate, cx.facts(None)).await?;
     if facts.state != PrState::Open || facts.fork {
         cx.note("nothing to check: the pull request is closed, or its head is in a fork");
-        return Ok(());
+        return Ok(None);
     }
     if let Some(head) = check.head.as_ref().filter(|head| **head != facts.head) {
         cx.note(format!("{} was replaced by {}", head.short(), facts.head.short()));
@@ -47,26 +73,20 @@ pub(crate) async fn run(cx: &Cx<'_>, check: &GateCheck) -> Result<(), Stop> {
     let policy = cx.policy(&facts).await?;
     let known = judge::gate_state(&facts, &cx.project, &cx.deps.settings.seal);
     if check.refresh == Refresh::No && matches!(known, GateState::Sealed(_)) {
-        return judge::run(cx).await;
+        return Ok(None);
     }
     let board = Board::new(cx.deps, &cx.project, &facts, &cx.job.id);
     judge::announce(&board, &policy);
-    let desk = Desk { facts: &facts, policy: &policy, board: &board };
-    let result = gate(cx, &desk).await;
-    if let Err(stop) = &result {
-        conclude_stopped(cx, &board, stop);
-    }
-    cx.stage(Stage::Report, async { board.flush().await.map_err(stop_of_github) }).await?;
-    drop(board);
-    result?;
-    judge::run(cx).await
+    // What is not shown yet is created now, within the turn.
+    board.flush().await.map_err(stop_of_github)?;
+    Ok(Some((facts, policy, board)))
 }
 
 /// The gate itself. A fault of the change is a result, not an error.
-async fn gate(cx: &Cx<'_>, desk: &Desk<'_>) -> Result<(), Stop> {
+async fn gate(cx: &Cx<'_>, desk: &Desk<'_>, lease: &Lease) -> Result<(), Stop> {
     let mut bridge = cx.stage(Stage::Checkout, Bridge::open(cx, desk.facts)).await?;
     let gated = match cx.stage(Stage::Load, bridge.load()).await {
-        Ok(_) => gated(cx, desk, &mut bridge).await?,
+        Ok(_) => gated(cx, desk, &mut bridge, lease).await?,
         Err(Stop::Refused(refusals)) => {
             let why = refusals.into_iter().map(|refusal| refusal.sentence).collect::<Vec<_>>();
             let said = checks::broken(CheckKind::UnitTests, &why.join("\n"), None, redactor(cx));
@@ -119,7 +139,12 @@ impl Gated {
 }
 
 /// The stages that need a loaded project.
-async fn gated(cx: &Cx<'_>, desk: &Desk<'_>, bridge: &mut Bridge) -> Result<Gated, Stop> {
+async fn gated(
+    cx: &Cx<'_>,
+    desk: &Desk<'_>,
+    bridge: &mut Bridge,
+    lease: &Lease,
+) -> Result<Gated, Stop> {
     let lint = tests::lint(cx, desk, bridge).await?;
     let tests = tests::unit_tests(cx, desk, bridge).await?;
     if !lint.is_sound() {
@@ -129,7 +154,8 @@ async fn gated(cx: &Cx<'_>, desk: &Desk<'_>, bridge: &mut Bridge) -> Result<Gate
         return Ok(Gated::unsound("unit tests fail"));
     }
     desk.board.say(CheckKind::PrEnvironment, checks::running(CheckKind::PrEnvironment));
-    let synced = cx.stage(Stage::PrEnvironment, pr_environment::run(cx, desk, bridge)).await?;
+    let synced = pr_environment::run(cx, desk, bridge, lease);
+    let synced = cx.stage(Stage::PrEnvironment, synced).await?;
     if let Synced::Refused(_) = &synced {
         let unsound = Gated::unsound("the PR environment could not be built");
         return Ok(Gated { pr: synced.said(cx, desk), ..unsound });

@@ -13,6 +13,7 @@ use crate::outcome::{Conclusion, Reason, Refusal, Stage, StageOutcome, Stop};
 use crate::pipeline::board::Board;
 use crate::pipeline::cx::{Cx, Ended, stop_of_github};
 use crate::pipeline::sticky;
+use crate::pipeline::turn::in_turn;
 use crate::policy::approval::{self, Approval};
 use crate::policy::clearance::{self, Question};
 use crate::policy::{BotOptions, Policy};
@@ -46,6 +47,10 @@ impl Ended for Approval {
 
 /// The approval gate check, as a job.
 pub(crate) async fn run(cx: &Cx<'_>) -> Result<(), Stop> {
+    in_turn(cx, async || look(cx).await).await
+}
+
+async fn look(cx: &Cx<'_>) -> Result<(), Stop> {
     let facts = cx.stage(Stage::Gate, facts(cx)).await?;
     if facts.state != PrState::Open {
         cx.note("the pull request is closed: nothing to judge");

@@ -33,6 +33,7 @@ mod deploy;
 mod gate;
 mod judge;
 mod sticky;
+mod turn;
 
 use cx::Cx;
 

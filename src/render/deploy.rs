@@ -95,11 +95,14 @@ pub fn waiting(position: Option<u64>, holder: Option<&Owner>) -> Said {
 pub(super) fn held_by(holder: Option<&Owner>) -> String {
     match holder {
         // Not written as a reference: that would add an entry to the other pull request's timeline.
-        Some(owner) => format!(
-            "Pull request {} ({}) is being deployed. This one starts by itself.",
-            owner.pr,
-            code(owner.head.short()),
-        ),
+        Some(owner) => {
+            let head = owner.head.as_ref().map(|head| format!(" ({})", code(head.short())));
+            format!(
+                "Pull request {}{} is being deployed. This one starts by itself.",
+                owner.pr,
+                head.unwrap_or_default(),
+            )
+        }
         None => "Deploys run one after the other. This one starts by itself.".to_owned(),
     }
 }

@@ -144,7 +144,7 @@ async fn a_sample_corrects_what_another_worker_changed() {
         job: job(JobKind::Deploy).id,
         host: "b".to_owned(),
         pr: PrNumber(7),
-        head: Sha::new("a".repeat(40)).unwrap(),
+        head: Sha::new("a".repeat(40)).ok(),
     };
     let keys = vec![LeaseKey::Environment(warehouse(), Environment::prod())];
     let (ttl, lock_delay) = (seconds(120.0), seconds(30.0));

@@ -43,6 +43,12 @@ async fn a_lease_is_given_back_when_work_stops_and_kept_when_it_says_so() {
     assert_eq!(why, "warehouse/prod is reserved for PR #7, which is applied but not merged");
 
     hold(&bench.keeper, bench.wish(7, Wait::No), async |_| Ok(())).await.unwrap();
+    assert_eq!(bench.standing().await, [Standing::Reserved], "nobody said that it is free");
+    let freed = hold(&bench.keeper, bench.wish(7, Wait::No), async |lease| {
+        lease.give_back(Release::Free);
+        Ok(())
+    });
+    freed.await.unwrap();
     assert_eq!(bench.standing().await, []);
 }
 

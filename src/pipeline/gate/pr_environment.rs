@@ -1,8 +1,8 @@
 //! The pull request's own environment, and the preview of what a deploy would do to prod.
 
 use crate::engine::{EngineError, Fault, Plan, PlanRequest, Purpose};
-use crate::lease::hold::hold;
-use crate::lease::{Wait, Wish};
+use crate::lease::Wait;
+use crate::lease::hold::Lease;
 use crate::names::Environment;
 use crate::outcome::{Conclusion, Reason, Refusal, StageOutcome, Stop};
 use crate::pipeline::apply::{Applying, apply};
@@ -86,33 +86,31 @@ fn refused(kind: CheckKind, refusal: &Refusal) -> Said {
 
 /// Plans and applies the environment, under its lease and those of every snapshot version that the
 /// plan builds. When one is taken the gate gives its slot back and comes later.
-pub(crate) async fn run(cx: &Cx<'_>, desk: &Desk<'_>, bridge: &mut Bridge) -> Result<Synced, Stop> {
+pub(crate) async fn run(
+    cx: &Cx<'_>,
+    desk: &Desk<'_>,
+    bridge: &mut Bridge,
+    lease: &Lease,
+) -> Result<Synced, Stop> {
     let environment = judge::pr_environment(&desk.policy.bot, &cx.project, desk.facts);
-    let head = &desk.facts.head;
-    let wish = Wish::environment(&cx.job, head, &environment, Wait::No, &cx.cancel);
-    hold(&cx.deps.keeper(), wish, async |lease| {
-        let plan = match plan(desk, bridge, Purpose::Pr, &environment).await? {
-            Ok(plan) if !plan.has_effect && plan.is_new_environment => {
-                return Ok(Synced::NoChanges);
-            }
-            Ok(plan) => plan,
-            Err(refusal) => return Ok(Synced::Refused(refusal)),
-        };
-        let stage = Applying {
-            plan: &plan,
-            environment: lease,
-            board: desk.board,
-            check: CheckKind::PrEnvironment,
-        };
-        match apply(cx, bridge, &stage, Wait::No).await {
-            Ok(_) => Ok(Synced::Plan(Box::new(plan))),
-            Err(Stop::Refused(mut refusals)) if refusals.len() == 1 => {
-                Ok(Synced::Refused(refusals.remove(0)))
-            }
-            Err(stop) => Err(stop),
+    let plan = match plan(desk, bridge, Purpose::Pr, &environment).await? {
+        Ok(plan) if !plan.has_effect && plan.is_new_environment => return Ok(Synced::NoChanges),
+        Ok(plan) => plan,
+        Err(refusal) => return Ok(Synced::Refused(refusal)),
+    };
+    let stage = Applying {
+        plan: &plan,
+        environment: lease,
+        board: desk.board,
+        check: CheckKind::PrEnvironment,
+    };
+    match apply(cx, bridge, &stage, Wait::No).await {
+        Ok(_) => Ok(Synced::Plan(Box::new(plan))),
+        Err(Stop::Refused(mut refusals)) if refusals.len() == 1 => {
+            Ok(Synced::Refused(refusals.remove(0)))
         }
-    })
-    .await
+        Err(stop) => Err(stop),
+    }
 }
 
 /// What a deploy would do to prod, now.

@@ -64,7 +64,7 @@ pub(super) fn owner() -> Owner {
         job: JobId::new("deploy:warehouse:9").unwrap(),
         host: "worker-1".into(),
         pr: PrNumber(9),
-        head: sha("0dd"),
+        head: Some(sha("0dd")),
     }
 }
 

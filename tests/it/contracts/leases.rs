@@ -70,6 +70,7 @@ contract!(
         an_unclean_loss_rests_for_the_lock_delay,
         a_reservation_is_for_its_pull_request_only_and_does_not_expire,
         a_reservation_is_freed_by_its_own_grant,
+        what_was_reserved_goes_back_reserved,
         a_reserved_lease_cannot_be_renewed,
         a_release_wakes_those_who_wait,
         waiting_for_what_is_free_ends_at_once,

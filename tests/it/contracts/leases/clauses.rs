@@ -34,7 +34,7 @@ fn request(bench: &impl Bench, pr: u64, nonce: u32, keys: &[LeaseKey]) -> LeaseR
         job: JobId::new(format!("deploy-{pr}")).unwrap(),
         host: "worker-1".to_owned(),
         pr: PrNumber(pr),
-        head: Sha::new("a".repeat(40)).unwrap(),
+        head: Sha::new("a".repeat(40)).ok(),
     };
     let (ttl, lock_delay) = (TTL * bench.unit(), LOCK_DELAY * bench.unit());
     LeaseRequest { keys: keys.to_vec(), owner, ttl, lock_delay }
@@ -236,6 +236,17 @@ pub(super) async fn a_reservation_is_freed_by_its_own_grant(bench: &impl Bench) 
     leases.release(&grant, Release::Reserve).await.expect("a repeated answer is the same");
     leases.release(&grant, Release::Free).await.unwrap();
     acquire(bench, 2, &[prod()]).await.unwrap();
+}
+
+pub(super) async fn what_was_reserved_goes_back_reserved(bench: &impl Bench) {
+    let leases = bench.leases();
+    let grant = acquire(bench, 1, &[prod()]).await.unwrap();
+    assert_eq!(grant.give_back, Release::Free);
+    leases.release(&grant, Release::Reserve).await.unwrap();
+    let back = leases.acquire(&request(bench, 1, 2, &[prod()])).await.unwrap();
+    assert_eq!(back.give_back, Release::Reserve);
+    let again = leases.acquire(&request(bench, 1, 2, &[prod()])).await.unwrap();
+    assert_eq!(again.give_back, Release::Reserve, "a repeated question has the same answer");
 }
 
 pub(super) async fn a_reserved_lease_cannot_be_renewed(bench: &impl Bench) {
