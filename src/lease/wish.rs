@@ -31,9 +31,9 @@ pub enum Wait<'a> {
     },
 }
 
-/// A wish for leases: an environment, and snapshot versions *within* it, so that nobody can wait for
-/// an environment while holding snapshot versions, and nothing deadlocks; or a turn, under which
-/// nothing else is waited for.
+/// A wish for leases: an environment, and snapshot versions *within* it, so that nobody can wait
+/// for an environment while holding snapshot versions, and nothing deadlocks; or a turn, under
+/// which nothing else is waited for.
 pub struct Wish<'a> {
     pub(super) keys: Vec<LeaseKey>,
     pub(super) job: JobRef,

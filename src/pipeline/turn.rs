@@ -13,9 +13,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Does the work when it is this job's turn.
 ///
-/// A turn keeps the conversation tidy; it protects no environment. When it cannot be had in time, or
-/// nobody can say whose it is, the work is done all the same: a check run that is there twice is
-/// better than a gate that does not move while the lease store is away.
+/// A turn keeps the conversation tidy; it protects no environment. When it cannot be had in time,
+/// or nobody can say whose it is, the work is done all the same: a check run that is there twice
+/// is better than a gate that does not move while the lease store is away.
 pub(crate) async fn in_turn<T>(
     cx: &Cx<'_>,
     work: impl AsyncFnOnce() -> Result<T, Stop>,
