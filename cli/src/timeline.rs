@@ -35,6 +35,9 @@ struct Stages {
 /// A stage that did what it is for in less than this is not worth a reader's time.
 const WORTH_TELLING: Duration = Duration::from_millis(10);
 
+/// A wait that a reader should know of.
+const WORTH_WAITING: Duration = Duration::from_millis(100);
+
 impl Stages {
     fn add(&mut self, stage: Stage, outcome: StageOutcome, took: Duration) {
         match self.ended.iter_mut().find(|(known, ..)| *known == stage) {
@@ -76,7 +79,11 @@ impl Timeline {
         match &event.what {
             What::Note(text) => self.line(event.at, pr, &format!("{DIM}·{DIM:#} {text}")),
             What::Refused(refusals) => self.line(event.at, pr, &refused(refusals)),
-            What::LeaseGranted { key, waited } if *waited > Duration::from_millis(100) => {
+            What::Started { queued } if job.kind == JobKind::Deploy && *queued > WORTH_WAITING => {
+                let text = format!("{WAIT}waited{WAIT:#} {} in line for prod", seconds(*queued));
+                self.line(event.at, pr, &text);
+            }
+            What::LeaseGranted { key, waited } if *waited > WORTH_WAITING => {
                 let text = format!("{WAIT}waited{WAIT:#} {} for {key}", seconds(*waited));
                 self.line(event.at, pr, &text);
             }
@@ -101,6 +108,9 @@ impl Timeline {
 
     fn settled(&self, at: SystemTime, job: &JobRef, disposition: &str, why: &Option<String>) {
         let stages = self.jobs().remove(&job.id).unwrap_or_default();
+        if stages.ended.is_empty() && disposition == "done" {
+            return; // There was nothing to do.
+        }
         let kind = match job.kind {
             JobKind::Gate => "gate check",
             JobKind::Approval => "look",

@@ -12,7 +12,6 @@ use crate::render::checks::{self, CheckKind};
 /// The cleanup, as a job. A deploy that merged the pull request cleans up itself.
 pub(crate) async fn run(cx: &Cx<'_>, job: &Cleanup) -> Result<(), Stop> {
     if cx.deps.ledger.is_cleanup_undertaken(&job.project, job.pr).await {
-        cx.note("its deploy cleans up");
         return Ok(());
     }
     let facts = cx.stage(Stage::Gate, cx.facts(None)).await?;
