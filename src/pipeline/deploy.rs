@@ -95,7 +95,7 @@ async fn deploy(cx: &Cx<'_>, desk: &Desk<'_>, facts: &Facts) -> Result<Deployed,
     let waiting = cx.begin(Stage::Lease);
     let (deployed, bridge) = hold(&cx.deps.keeper(), wish, async |lease| {
         waiting.end(StageOutcome::Ok);
-        cx.within(limit, under_lease(cx, desk, facts, lease)).await
+        cx.within(limit, Box::pin(under_lease(cx, desk, facts, lease))).await
     })
     .await?;
     if matches!(deployed.merged, Merged::Not(_)) {

@@ -148,12 +148,12 @@ async fn run(cx: &Cx<'_>) -> Result<(), Stop> {
     let limit = cx.deps.settings.gate_timeout;
     match &cx.envelope.job {
         Job::GateCheck(check) if check.scope == Scope::Full => {
-            cx.within(limit, gate::run(cx, check)).await
+            cx.within(limit, Box::pin(gate::run(cx, check))).await
         }
         Job::GateCheck(_) => cx.within(limit, judge::run(cx)).await,
         Job::Command(command) => cx.within(limit, command::run(cx, command)).await,
         // A deploy's time starts when it has prod.
-        Job::Deploy(job) => deploy::run(cx, job).await,
+        Job::Deploy(job) => Box::pin(deploy::run(cx, job)).await,
         Job::Cleanup(job) => cx.within(limit, cleanup::run(cx, job)).await,
     }
 }
