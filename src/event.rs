@@ -191,6 +191,12 @@ fn pull_request(action: &str, payload: &[u8]) -> Result<Wishes, BadPayload> {
         let pr = pull_request.number;
         return Ok(Ok(vec![Wish { pr, what: What::Cleanup, check: None }]));
     }
+    if action == "reopened" {
+        // Its environment was removed when it was closed.
+        let head = Some(pull_request.head.sha);
+        let what = What::Gate { scope: Scope::Full, head, refresh: Refresh::Yes };
+        return Ok(Ok(vec![Wish { pr: pull_request.number, what, check: None }]));
+    }
     Ok(Ok(vec![pull_request.look()]))
 }
 

@@ -139,22 +139,26 @@ async fn applied(
     Ok((ticket, applied))
 }
 
-/// Another try of this deploy merged and did not get to the end: only the cleanup is left.
+/// Merged already. When prod runs what the base branch has, another try of this deploy did that and
+/// did not get to the end: only the cleanup is left. Only SQLMesh knows; a check run that says that
+/// the deploy was on its way does not say how far it got.
 async fn resumed(
     cx: &Cx<'_>,
     desk: &Desk<'_>,
     facts: &Facts,
     commit: &MergedCommit,
 ) -> Result<Deployed, Stop> {
-    if !desk.was_begun(facts, &cx.project) {
+    let mut bridge = cx.stage(Stage::Checkout, Bridge::at_base(cx, facts)).await?;
+    cx.stage(Stage::Load, bridge.load()).await?;
+    let plan = cx.stage(Stage::Plan, plan::of_base(desk, facts, &mut bridge)).await?;
+    if plan.has_changes {
         return Err(Stop::refused(
             Reason::AlreadyMerged,
-            "This pull request was merged before its deploy began: prod was left as it is.",
+            "This pull request was merged before it was deployed: prod was left as it is, and the \
+             next deploy takes the change along.",
         ));
     }
     cx.note("merged by an earlier try: cleaning up");
-    let mut bridge = cx.stage(Stage::Checkout, Bridge::at_base(cx, facts)).await?;
-    cx.stage(Stage::Load, bridge.load()).await?;
     cx.stage(Stage::Cleanup, finish::clean_up(cx, desk, facts, bridge)).await?;
     Ok(Deployed { done: None, merged: Merged::As(commit.clone()) })
 }
@@ -203,12 +207,5 @@ impl Desk<'_> {
             cx.tell(What::Deployed { lead: self.lead(cx) });
         }
         cx.tell(What::DeployEnded(outcome));
-    }
-
-    /// Whether our own check run says that this very job began to apply.
-    fn was_begun(&self, facts: &Facts, project: &crate::project::Project) -> bool {
-        let name = crate::render::checks::name(CheckKind::Deploy, project);
-        let id = crate::names::JobId::of_deploy(&self.job.project, self.job.pr, &self.job.head);
-        facts.checks.iter().any(|check| check.name == name && check.external_id == id.as_str())
     }
 }

@@ -96,6 +96,18 @@ async fn plan(
     Ok(plan)
 }
 
+/// What the base branch alone would change in prod.
+pub(crate) async fn of_base(
+    desk: &Desk<'_>,
+    facts: &Facts,
+    bridge: &mut Bridge,
+) -> Result<Plan, Stop> {
+    let at = gate::Desk { facts, policy: &desk.policy, board: &desk.board };
+    let prod = Environment::prod();
+    let planned = gate::pr_environment::plan(&at, bridge, Purpose::ProdPreview, &prod).await?;
+    planned.map_err(|refusal| Stop::Refused(vec![refusal]))
+}
+
 fn plan_changed(gate: &GateResult, plan: &Plan) -> Refusal {
     let difference = gate.difference(&plan.digest_input);
     Refusal::new(
