@@ -1,4 +1,6 @@
 //! The main job, told as stories: one for each end that a gate check or a deploy can have.
 
+mod approvals;
 mod approved;
+mod commands;
 mod held;

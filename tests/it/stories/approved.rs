@@ -3,9 +3,7 @@
 use sluice::outcome::{DeployOutcome, Stage};
 use sluice_sim::world::CheckConclusion;
 
-use crate::town::{APPROVAL, DEPLOY, LINTER, PR_ENVIRONMENT, PROD_PLAN, TESTS, Town};
-
-const TAXED: &str = "SELECT 1.2 AS revenue\n";
+use crate::town::{APPROVAL, DEPLOY, LINTER, PR_ENVIRONMENT, PROD_PLAN, TAXED, TESTS, Town};
 
 #[tokio::test]
 async fn an_approved_change_is_deployed_merged_and_cleaned_up() {

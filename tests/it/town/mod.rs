@@ -37,6 +37,9 @@ pub const PR_ENVIRONMENT: &str = "SQLMesh - PR Environment Synced";
 pub const PROD_PLAN: &str = "SQLMesh - Prod Plan Preview";
 pub const DEPLOY: &str = "SQLMesh - Prod Environment Synced";
 
+/// What most stories want revenue to be.
+pub const TAXED: &str = "SELECT 1.2 AS revenue\n";
+
 /// The town.
 pub struct Town {
     pub github: Standin,
@@ -155,6 +158,15 @@ impl Town {
             Ok(())
         };
         self.github.change(change).await.unwrap();
+    }
+
+    /// Waits until GitHub's clock, which counts in seconds, says something else.
+    pub async fn passes_a_second(&self) {
+        let second = || sluice::clock::unix_ms(self.deps.clock.now()) / 1000;
+        let before = second();
+        while second() == before {
+            self.deps.clock.sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Waits until a check of the pull request's head is concluded; says how.
