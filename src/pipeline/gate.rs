@@ -11,7 +11,7 @@ use crate::github::{Facts, PrState};
 use crate::job::{GateCheck, Refresh};
 use crate::lease::hold::{Lease, hold};
 use crate::lease::{Wait, Wish};
-use crate::outcome::{Stage, Stop};
+use crate::outcome::{Reason, Refusal, Stage, Stop};
 use crate::pipeline::board::Board;
 use crate::pipeline::bridge::Bridge;
 use crate::pipeline::cx::{Cx, Ended, stop_of_github};
@@ -48,9 +48,11 @@ pub(crate) async fn run(cx: &Cx<'_>, check: &GateCheck) -> Result<(), Stop> {
         let wish = Wish::environment(&cx.job, &facts.head, &environment, Wait::No, &cx.cancel);
         let desk = Desk { facts: &facts, policy: &policy, board: &board };
         let keeper = cx.deps.keeper();
-        let result = hold(&keeper, wish, async |lease| gate(cx, &desk, lease).await).await;
+        let limit = cx.deps.settings.gate_timeout;
+        let gating = hold(&keeper, wish, async |lease| gate(cx, &desk, lease).await);
+        let result = cx.within(limit, gating).await;
         if let Err(stop) = &result {
-            conclude_stopped(cx, &board, stop);
+            conclude_stopped(cx, &desk, stop);
         }
         let shown = async { board.flush().await.map_err(stop_of_github) };
         cx.stage(Stage::Report, shown).await?;
@@ -178,10 +180,16 @@ fn redactor<'a>(cx: &'a Cx<'_>) -> &'a Redactor {
 }
 
 /// Shows on every open check why the gate stopped. What is tried again stays in progress.
-fn conclude_stopped(cx: &Cx<'_>, board: &Board, stop: &Stop) {
-    for kind in board.open() {
+fn conclude_stopped(cx: &Cx<'_>, desk: &Desk<'_>, stop: &Stop) {
+    for kind in desk.board.open() {
         let said = match stop {
-            _ if kind == CheckKind::Deploy => continue,
+            _ if kind == CheckKind::Deploy && judge::deploy_is_under_way(cx, desk.facts) => {
+                continue;
+            }
+            Stop::Broken { .. } if kind == CheckKind::Deploy && cx.attempts_left == 0 => {
+                let why = "The checks could not be run to their end: run them again.";
+                deploy::refused(&[Refusal::new(Reason::GateMissing, why)])
+            }
             Stop::Refused(refusals) => deploy::refused(refusals),
             Stop::Superseded(newer) => checks::superseded(newer),
             Stop::Broken { what, .. } if cx.attempts_left == 0 => {
@@ -189,6 +197,6 @@ fn conclude_stopped(cx: &Cx<'_>, board: &Board, stop: &Stop) {
             }
             Stop::Broken { .. } | Stop::Later { .. } | Stop::Interrupted(_) => continue,
         };
-        board.say(kind, said);
+        desk.board.say(kind, said);
     }
 }

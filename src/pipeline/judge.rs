@@ -231,6 +231,15 @@ pub(crate) async fn commenter_role(
     }
 }
 
+/// A deploy of this head was published and has not ended: its check is its own.
+pub(crate) fn deploy_is_under_way(cx: &Cx<'_>, facts: &Facts) -> bool {
+    let id = JobId::of_deploy(&cx.project.name, facts.number, &facts.head);
+    let name = checks::name(CheckKind::Deploy, &cx.project);
+    facts.checks.iter().filter(|check| check.name == name).any(|check| {
+        check.external_id == id.as_str() && !matches!(check.status, CheckStatus::Completed(_))
+    })
+}
+
 /// A deploy of this head was published and has not ended, or has succeeded.
 fn deploy_is_settled(facts: &Facts, project: &Project, id: &JobId) -> bool {
     let name = checks::name(CheckKind::Deploy, project);
