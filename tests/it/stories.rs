@@ -2,5 +2,10 @@
 
 mod approvals;
 mod approved;
+mod budget;
+mod closed;
 mod commands;
+mod faults;
 mod held;
+mod merges;
+mod order;

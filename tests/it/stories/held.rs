@@ -155,6 +155,22 @@ async fn a_conflict_with_main_is_told_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_head_that_conflicts_is_not_checked_but_told_so() {
+    let town = Town::start().await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    let other = [("models/revenue.sql", Some("SELECT 3 AS revenue\n"))];
+    town.bob.pushes_to_branch(&town.repository, "main", &other).await.unwrap();
+    let more = [("models/revenue.sql", Some("SELECT 4 AS revenue\n"))];
+    town.alice.pushes(&pr, &more).await.unwrap();
+    town.until_quiet().await;
+    for check in [TESTS, PR_ENVIRONMENT, PROD_PLAN, DEPLOY] {
+        assert_eq!(town.conclusion(&pr, check), Some(CheckConclusion::Failure), "{check}");
+        assert!(town.says(&pr, check).contains("`models/revenue.sql`"), "{check}");
+    }
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn a_draft_is_not_deployed_until_it_is_ready() {
     let town = Town::start().await;
     let spec = PrSpec::new("add-tax").file("models/revenue.sql", TAXED).draft();

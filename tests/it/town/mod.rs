@@ -216,6 +216,29 @@ impl Town {
         assert!(heard.is_ok(), "it was not told:\n{}", self.heard.all());
     }
 
+    /// Waits until a stage of that name has begun for the pull request.
+    pub async fn until_stage(&self, pr: &Pr, stage: Stage) {
+        self.until_told(pr, |what| matches!(what, What::StageStarted(begun) if *begun == stage))
+            .await;
+    }
+
+    /// The title of a check on a commit that need not be a head any more.
+    pub fn title_on(&self, commit: &sluice_sim::Oid, check: &str) -> Option<String> {
+        self.github.world(|world| {
+            let runs = world.repository(&self.repository).unwrap().latest_runs(commit);
+            runs.into_iter().find(|run| run.name == check)?.output.title.clone()
+        })
+    }
+
+    /// How many check runs of that name the head has.
+    pub fn runs(&self, pr: &Pr, check: &str) -> usize {
+        let head = self.see(pr).head;
+        self.github.world(|world| {
+            let repository = world.repository(&self.repository).unwrap();
+            repository.runs_of(&head).filter(|run| run.name == check).count()
+        })
+    }
+
     /// The pull request now.
     pub fn see(&self, pr: &Pr) -> PrSnapshot {
         self.github.pr(pr).unwrap()

@@ -1,0 +1,34 @@
+//! What a pull request may cost: GitHub allows 5,000 requests an hour, for all of them together.
+
+use std::time::Duration;
+
+use crate::town::{Setup, TAXED, Town};
+
+#[tokio::test]
+async fn the_whole_story_of_a_change_takes_at_most_15_requests() {
+    let setup = Setup { report_every: Duration::from_millis(1500), ..Setup::default() };
+    let town = Town::of(setup).await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    let gated = town.requests();
+    town.carol.approves(&pr).await.unwrap();
+    town.until_deployed(&pr).await;
+    town.until_quiet().await;
+    let all = town.requests();
+    let list = all.join("\n");
+    assert!(all.len() <= 15, "{} requests, {} of them to gate:\n{list}", all.len(), gated.len());
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn an_approval_of_a_green_head_takes_at_most_3_requests() {
+    let town = Town::start().await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    // An approval that starts no deploy: the looking alone is counted.
+    let before = town.requests().len();
+    town.mallory.approves(&pr).await.unwrap();
+    town.until_quiet().await;
+    let made = &town.requests()[before..];
+    assert!(made.len() <= 3, "{} requests:\n{}", made.len(), made.join("\n"));
+    assert_eq!(town.warehouse.calls("open"), 1, "no Python but the gate's");
+    town.finish().await;
+}

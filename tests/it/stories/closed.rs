@@ -1,0 +1,65 @@
+//! What a pull request leaves behind when it is closed, and that it comes back.
+
+use sluice_sim::PrSpec;
+use sluice_sim::world::CheckConclusion;
+
+use crate::town::{DEPLOY, PR_ENVIRONMENT, PROD_PLAN, TAXED, TESTS, Town};
+
+#[tokio::test]
+async fn the_environment_of_a_closed_pull_request_is_removed_and_comes_back_with_it() {
+    let town = Town::start().await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    assert!(town.warehouse.has("warehouse_1"));
+    town.alice.closes(&pr).await.unwrap();
+    town.until_quiet().await;
+    assert!(!town.warehouse.has("warehouse_1"), "removed");
+
+    town.alice.reopens(&pr).await.unwrap();
+    town.until_quiet().await;
+    assert!(town.warehouse.has("warehouse_1"), "it is back");
+    assert_eq!(town.conclusion(&pr, PR_ENVIRONMENT), Some(CheckConclusion::Success));
+    town.carol.approves(&pr).await.unwrap();
+    town.until_deployed(&pr).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn an_approval_of_a_closed_pull_request_deploys_nothing() {
+    let town = Town::start().await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.carol.quietly().approves(&pr).await.unwrap();
+    town.alice.closes(&pr).await.unwrap();
+    town.carol.comments(&pr, "/deploy").await.unwrap();
+    town.until_quiet().await;
+    assert_eq!(town.prod_applies(), 0);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_merged_by_hand_leaves_nothing_behind() {
+    let town = Town::start().await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.bob.merges_by_hand(&pr).await.unwrap();
+    town.until_quiet().await;
+    assert!(!town.warehouse.has("warehouse_1"), "removed");
+    assert_eq!(town.prod_applies(), 0);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn code_of_a_fork_never_runs() {
+    let town = Town::start().await;
+    let spec = PrSpec::new("gift").file("models/revenue.sql", TAXED).from_fork("mallory/warehouse");
+    let pr = town.mallory.opens_pr(&town.repository, spec).await.unwrap();
+    town.until_quiet().await;
+    for check in [TESTS, PR_ENVIRONMENT, PROD_PLAN] {
+        assert_eq!(town.conclusion(&pr, check), Some(CheckConclusion::Skipped), "{check}");
+    }
+    town.carol.approves(&pr).await.unwrap();
+    town.carol.comments(&pr, "/deploy").await.unwrap();
+    town.until_quiet().await;
+    assert_eq!(town.conclusion(&pr, DEPLOY), Some(CheckConclusion::Skipped));
+    assert!(town.says(&pr, DEPLOY).contains("fork"), "{}", town.says(&pr, DEPLOY));
+    assert_eq!(town.warehouse.calls("open"), 0, "no session was ever opened");
+    town.finish().await;
+}
