@@ -65,7 +65,7 @@ fn pull_requests_are_looked_at_and_cleaned_up_after() {
     for action in ["opened", "synchronize", "ready_for_review"] {
         assert_eq!(of_one("pull_request", pull(action)), ["w#7 approval ab00000"], "{action}");
     }
-    assert_eq!(of_one("pull_request", pull("reopened")), ["w#7 full ab00000 again"]);
+    assert_eq!(of_one("pull_request", pull("reopened")), ["w#7 gate ab00000 again"]);
     assert_eq!(of_one("pull_request", pull("closed")), ["w#7 cleanup"]);
     for action in ["labeled", "assigned", "converted_to_draft", "enqueued", "surprise"] {
         assert_eq!(of_one("pull_request", pull(action)), ["ignored"], "{action}");
