@@ -148,7 +148,8 @@ fn stale(command: &CommandFacts, policy: &Policy) -> Option<String> {
         ));
     }
     match command.head_pushed_ms {
-        Some(pushed) if pushed > command.created_ms => Some(format!(
+        // GitHub counts in seconds: within one, nobody knows which came first.
+        Some(pushed) if pushed >= command.created_ms => Some(format!(
             "Commits were pushed after the command: look at them, then comment {written} again.",
         )),
         Some(_) => None,
