@@ -112,7 +112,7 @@ async fn a_change_that_names_its_own_approver_is_not_obeyed() {
     let pr = town.alice.opens_pr(&town.repository, spec).await.unwrap();
     town.until_gated(&pr).await;
     town.mallory.approves(&pr).await.unwrap();
-    town.mallory.comments(&pr, "/deploy").await.unwrap();
+    town.commands(&town.mallory, &pr, "/deploy").await;
     is_held(town, &pr).await;
 }
 

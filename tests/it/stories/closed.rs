@@ -29,7 +29,7 @@ async fn an_approval_of_a_closed_pull_request_deploys_nothing() {
     let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
     town.carol.quietly().approves(&pr).await.unwrap();
     town.alice.closes(&pr).await.unwrap();
-    town.carol.comments(&pr, "/deploy").await.unwrap();
+    town.commands(&town.carol, &pr, "/deploy").await;
     town.until_quiet().await;
     assert_eq!(town.prod_applies(), 0);
     town.finish().await;
@@ -56,7 +56,7 @@ async fn code_of_a_fork_never_runs() {
         assert_eq!(town.conclusion(&pr, check), Some(CheckConclusion::Skipped), "{check}");
     }
     town.carol.approves(&pr).await.unwrap();
-    town.carol.comments(&pr, "/deploy").await.unwrap();
+    town.commands(&town.carol, &pr, "/deploy").await;
     town.until_quiet().await;
     assert_eq!(town.conclusion(&pr, DEPLOY), Some(CheckConclusion::Skipped));
     assert!(town.says(&pr, DEPLOY).contains("fork"), "{}", town.says(&pr, DEPLOY));

@@ -5,7 +5,7 @@ use sluice::policy::Policy;
 use sluice_sim::Pr;
 use sluice_sim::world::{CheckConclusion, ReactionContent, Role};
 
-use crate::town::{APPROVAL, DEPLOY, TAXED, Town, policy};
+use crate::town::{APPROVAL, TAXED, Town, policy};
 
 fn without_approvers() -> Policy {
     Policy { approvers: Vec::new(), ..policy() }
@@ -14,7 +14,7 @@ fn without_approvers() -> Policy {
 /// Prod and main are as they were, and nobody was told otherwise.
 async fn is_refused(town: Town, pr: &Pr, reason: Reason) {
     town.until_quiet().await;
-    assert!(town.refusals(pr).contains(&reason), "{:?}", town.refusals(pr));
+    assert!(town.refusals(pr).contains(&reason), "{}", town.all());
     assert_eq!(town.prod_applies(), 0, "prod was left alone");
     assert!(!town.see(pr).is_merged());
     town.finish().await;
@@ -24,7 +24,7 @@ async fn is_refused(town: Town, pr: &Pr, reason: Reason) {
 async fn a_strangers_command_is_refused() {
     let town = Town::start().await;
     let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
-    let comment = town.mallory.comments(&pr, "/deploy").await.unwrap();
+    let comment = town.commands(&town.mallory, &pr, "/deploy").await;
     town.until_quiet().await;
     let seen = town.see(&pr);
     let command = seen.comments.iter().find(|one| one.id == comment).unwrap();
@@ -38,7 +38,7 @@ async fn a_strangers_command_is_refused() {
 async fn an_approvers_command_counts_as_the_approval() {
     let town = Town::start().await;
     let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
-    town.carol.comments(&pr, " /deploy \n").await.unwrap();
+    town.commands(&town.carol, &pr, " /deploy \n").await;
     town.until_deployed(&pr).await;
     town.until_quiet().await;
     assert_eq!(town.conclusion(&pr, APPROVAL), Some(CheckConclusion::Success));
@@ -53,7 +53,7 @@ async fn an_approvers_command_does_not_approve_the_own_change() {
     let spec = sluice_sim::PrSpec::new("add-tax").file("models/revenue.sql", TAXED);
     let pr = town.carol.opens_pr(&town.repository, spec).await.unwrap();
     town.until_gated(&pr).await;
-    town.carol.comments(&pr, "/deploy").await.unwrap();
+    town.commands(&town.carol, &pr, "/deploy").await;
     is_refused(town, &pr, Reason::NotApproved).await;
 }
 
@@ -63,8 +63,8 @@ async fn a_command_before_the_gate_is_done_waits_for_it() {
     town.warehouse.hold_apply("warehouse_1");
     let pr = town.pr("add-tax", "revenue", TAXED).await;
     town.warehouse.until_applying("warehouse_1").await;
-    town.carol.comments(&pr, "/deploy").await.unwrap();
-    town.until_says(&pr, DEPLOY, "Queued").await;
+    town.commands(&town.carol, &pr, "/deploy").await;
+    town.until_a_command_waits(&pr).await;
     assert_eq!(town.prod_applies(), 0);
     town.warehouse.release();
     town.until_deployed(&pr).await;
@@ -77,11 +77,8 @@ async fn a_command_that_was_edited_while_it_waits_is_none() {
     town.warehouse.hold_apply("warehouse_1");
     let pr = town.pr("add-tax", "revenue", TAXED).await;
     town.warehouse.until_applying("warehouse_1").await;
-    let comment = town.carol.comments(&pr, "/deploy").await.unwrap();
-    let marked = |seen: &sluice_sim::PrSnapshot| {
-        seen.check(DEPLOY)?.summary.as_ref()?.contains("sluice:command").then_some(())
-    };
-    town.until(&pr, "the command waits", marked).await;
+    let comment = town.commands(&town.carol, &pr, "/deploy").await;
+    town.until_a_command_waits(&pr).await;
     town.carol.edits_comment(&pr, comment, "/deploy, or better not").await.unwrap();
     town.warehouse.release();
     is_refused(town, &pr, Reason::CommandStale).await;
@@ -93,7 +90,7 @@ async fn a_comment_that_becomes_a_command_later_is_none() {
     let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
     let comment = town.carol.comments(&pr, "nice").await.unwrap();
     town.carol.edits_comment(&pr, comment, "/deploy").await.unwrap();
-    town.carol.comments(&pr, "please /deploy").await.unwrap();
+    town.commands(&town.carol, &pr, "please /deploy").await;
     town.until_quiet().await;
     assert_eq!(town.prod_applies(), 0);
     town.finish().await;
@@ -104,9 +101,8 @@ async fn a_command_that_is_older_than_the_push_is_stale() {
     let town = Town::start().await;
     let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
     town.spoils(|faults| faults.webhooks.push_back(sluice_sim::faults::WebhookFault::Drop)).await;
-    town.carol.comments(&pr, "/deploy").await.unwrap();
+    town.commands(&town.carol, &pr, "/deploy").await;
     let guid = town.github.world(|world| world.deliveries().all().last().unwrap().guid.clone());
-    town.passes_a_second().await;
     let files = [("models/revenue.sql", Some("SELECT 9 AS revenue\n"))];
     town.alice.pushes(&pr, &files).await.unwrap();
     town.until_gated(&pr).await;
@@ -120,8 +116,8 @@ async fn a_push_after_a_command_needs_a_new_one() {
     town.warehouse.hold_apply("warehouse_1");
     let pr = town.pr("add-tax", "revenue", TAXED).await;
     town.warehouse.until_applying("warehouse_1").await;
-    town.carol.comments(&pr, "/deploy").await.unwrap();
-    town.until_says(&pr, DEPLOY, "Queued").await;
+    town.commands(&town.carol, &pr, "/deploy").await;
+    town.until_a_command_waits(&pr).await;
     let files = [("models/revenue.sql", Some("SELECT 9 AS revenue\n"))];
     town.alice.pushes(&pr, &files).await.unwrap();
     town.warehouse.release();
@@ -135,10 +131,10 @@ async fn a_command_carries_the_namespace() {
     policy.bot.command_namespace = Some("#sqlmesh".to_owned());
     let town = Town::with(policy).await;
     let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
-    town.carol.comments(&pr, "/deploy").await.unwrap();
+    town.commands(&town.carol, &pr, "/deploy").await;
     town.until_quiet().await;
     assert_eq!(town.prod_applies(), 0, "that is another bot's");
-    town.carol.comments(&pr, "#sqlmesh/deploy").await.unwrap();
+    town.commands(&town.carol, &pr, "#sqlmesh/deploy").await;
     town.until_deployed(&pr).await;
     town.finish().await;
 }
@@ -149,7 +145,7 @@ async fn a_command_that_is_off_is_refused() {
     policy.bot.enable_deploy_command = false;
     let town = Town::with(policy).await;
     let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
-    town.carol.comments(&pr, "/deploy").await.unwrap();
+    town.commands(&town.carol, &pr, "/deploy").await;
     is_refused(town, &pr, Reason::CommandDisabled).await;
 }
 
@@ -157,14 +153,14 @@ async fn a_command_that_is_off_is_refused() {
 async fn without_approvers_the_role_decides() {
     let town = Town::with(without_approvers()).await;
     let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
-    town.mallory.comments(&pr, "/deploy").await.unwrap();
+    town.commands(&town.mallory, &pr, "/deploy").await;
     town.until_quiet().await;
     assert!(town.refusals(&pr).contains(&Reason::MayNotDeploy));
     assert_eq!(town.prod_applies(), 0, "write is not enough");
     assert!(town.comment(&pr).contains("maintain"), "{}", town.comment(&pr));
 
     town.bob.joins(&town.repository, Role::Maintain).await.unwrap();
-    town.bob.comments(&pr, "/deploy").await.unwrap();
+    town.commands(&town.bob, &pr, "/deploy").await;
     town.until_deployed(&pr).await;
     assert!(town.see(&pr).check(APPROVAL).is_none(), "there is nobody to approve");
     town.finish().await;

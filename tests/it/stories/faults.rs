@@ -145,7 +145,7 @@ async fn mergeability_that_github_never_tells_is_no_yes() {
     assert_eq!(town.prod_applies(), 0);
 
     town.spoils(|faults| faults.mergeability_stuck = false).await;
-    town.carol.comments(&pr, "/deploy").await.unwrap();
+    town.commands(&town.carol, &pr, "/deploy").await;
     town.until_deployed(&pr).await;
     town.finish().await;
 }

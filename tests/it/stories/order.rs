@@ -122,7 +122,7 @@ async fn without_a_merge_method_a_change_is_deployed_once_and_stays_open() {
     assert!(!town.see(&pr).is_merged());
 
     town.carol.approves(&pr).await.unwrap();
-    town.carol.comments(&pr, "/deploy").await.unwrap();
+    town.commands(&town.carol, &pr, "/deploy").await;
     town.until_quiet().await;
     assert_eq!(town.deploys(&pr), [DeployOutcome::Deployed], "once");
     assert_eq!(town.prod_applies(), 1);

@@ -160,8 +160,22 @@ impl Town {
         self.github.change(change).await.unwrap();
     }
 
+    /// Somebody writes a command, not within the second of the push.
+    pub async fn commands(&self, who: &Actor, pr: &Pr, body: &str) -> u64 {
+        self.passes_a_second().await;
+        who.comments(pr, body).await.unwrap()
+    }
+
+    /// Waits until a command is noted down, to be obeyed when the gate is done.
+    pub async fn until_a_command_waits(&self, pr: &Pr) {
+        let marked = |seen: &PrSnapshot| {
+            seen.check(DEPLOY)?.summary.as_ref()?.contains("sluice:command").then_some(())
+        };
+        self.until(pr, "a command waits", marked).await;
+    }
+
     /// Waits until GitHub's clock, which counts in seconds, says something else.
-    pub async fn passes_a_second(&self) {
+    async fn passes_a_second(&self) {
         let second = || sluice::clock::unix_ms(self.deps.clock.now()) / 1000;
         let before = second();
         while second() == before {
@@ -312,6 +326,11 @@ impl Town {
     /// What the deploys of the pull request came to.
     pub fn deploys(&self, pr: &Pr) -> Vec<DeployOutcome> {
         self.heard.deploys(pr.number)
+    }
+
+    /// Everything that was told.
+    pub fn all(&self) -> String {
+        self.heard.all()
     }
 
     /// The lines of the pull request's timeline.
