@@ -9,3 +9,4 @@ mod faults;
 mod held;
 mod merges;
 mod order;
+mod validate;

@@ -1,5 +1,6 @@
 //! What a pull request leaves behind when it is closed, and that it comes back.
 
+use sluice::outcome::Reason;
 use sluice_sim::PrSpec;
 use sluice_sim::world::CheckConclusion;
 
@@ -59,7 +60,7 @@ async fn code_of_a_fork_never_runs() {
     town.commands(&town.carol, &pr, "/deploy").await;
     town.until_quiet().await;
     assert_eq!(town.conclusion(&pr, DEPLOY), Some(CheckConclusion::Skipped));
-    assert!(town.says(&pr, DEPLOY).contains("fork"), "{}", town.says(&pr, DEPLOY));
+    assert!(town.refusals(&pr).contains(&Reason::Fork), "{:?}", town.refusals(&pr));
     assert_eq!(town.warehouse.calls("open"), 0, "no session was ever opened");
     town.finish().await;
 }
