@@ -121,6 +121,7 @@ async fn a_deploy_that_loses_its_lease_stops_and_is_taken_up_again() {
             if *end == lost && key.ends_with("/prod"))
     })
     .await;
+    assert_eq!(town.warehouse.calls("killed"), 1, "its session was killed at once");
     assert_eq!(town.prod_applies(), 0, "the apply was stopped");
     assert!(!town.see(&pr).is_merged());
     town.warehouse.release();
@@ -129,6 +130,23 @@ async fn a_deploy_that_loses_its_lease_stops_and_is_taken_up_again() {
     assert_eq!(town.prod_applies(), 1);
     let lost = town.metric(r#"sluice_lease_lost_total{project="warehouse"}"#).unwrap();
     assert_ne!(lost, "0");
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn an_apply_that_outlives_its_lease_is_halted_at_the_next_stage() {
+    let town = Town::start().await;
+    let pr = town.gated_pr("add-tax", "revenue", "SELECT 2 -- deaf\n").await;
+    town.warehouse.hold_apply("prod");
+    town.carol.approves(&pr).await.unwrap();
+    town.warehouse.until_applying("prod").await;
+    town.leases.are_lost().await;
+    town.leases.until_noticed().await;
+    town.warehouse.release();
+    town.until_deployed(&pr).await;
+    town.until_quiet().await;
+    assert!(town.stages(&pr, Stage::Apply) > 1, "halted, and begun again");
+    assert_eq!(town.prod_applies(), 1, "the first try changed nothing");
     town.finish().await;
 }
 

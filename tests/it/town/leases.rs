@@ -7,16 +7,18 @@ use async_trait::async_trait;
 use sluice::lease::memory::MemoryLeases;
 use sluice::lease::{Grant, LeaseError, LeaseInfo, LeaseKey, LeaseRequest, Leases, Release};
 use sluice::names::ProjectName;
+use tokio::sync::watch;
 
 /// The in-memory leases, and who holds which.
 pub struct Losable {
     leases: MemoryLeases,
     held: Mutex<Vec<Grant>>,
+    noticed: watch::Sender<bool>,
 }
 
 impl Losable {
     pub fn new(leases: MemoryLeases) -> Self {
-        Self { leases, held: Mutex::default() }
+        Self { leases, held: Mutex::default(), noticed: watch::Sender::default() }
     }
 
     /// Takes everything from everybody: the next renewal finds nothing.
@@ -29,6 +31,13 @@ impl Losable {
     }
 }
 
+impl Losable {
+    /// Waits until a holder has found out.
+    pub async fn until_noticed(&self) {
+        self.noticed.subscribe().wait_for(|noticed| *noticed).await.unwrap();
+    }
+}
+
 #[async_trait]
 impl Leases for Losable {
     async fn acquire(&self, request: &LeaseRequest) -> Result<Grant, LeaseError> {
@@ -38,7 +47,11 @@ impl Leases for Losable {
     }
 
     async fn renew(&self, grant: &Grant, phase: &str) -> Result<(), LeaseError> {
-        self.leases.renew(grant, phase).await
+        let renewed = self.leases.renew(grant, phase).await;
+        if renewed.is_err() {
+            self.noticed.send_replace(true);
+        }
+        renewed
     }
 
     async fn release(&self, grant: &Grant, release: Release) -> Result<(), LeaseError> {

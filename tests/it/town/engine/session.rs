@@ -43,6 +43,14 @@ impl Open {
         failing
     }
 
+    /// Returns when the session is killed; never for one that does not hear it.
+    async fn killed(&self) {
+        if !self.with("-- deaf").is_empty() {
+            std::future::pending::<()>().await;
+        }
+        self.cancel.cancelled().await;
+    }
+
     fn differences(&self, stands: &Models) -> Vec<(String, Change)> {
         let mut changes = Vec::new();
         for (name, sql) in &self.models {
@@ -154,7 +162,10 @@ impl Session for Open {
             result = held.wait_for(|held| held.as_deref() != Some(name.as_str())) => {
                 result.unwrap();
             }
-            () = self.cancel.cancelled() => return Err(EngineError::Cancelled),
+            () = self.killed() => {
+                self.warehouse.count("killed");
+                return Err(EngineError::Cancelled);
+            }
         }
         if let Some(model) = self.with("-- fails apply").first() {
             return Err(declared(Fault::Apply, format!("{model}: division by zero")));
