@@ -19,6 +19,7 @@ async fn an_approved_change_is_deployed_merged_and_cleaned_up() {
     assert_eq!(town.in_prod("revenue").unwrap(), TAXED);
     assert_eq!(town.on_main("revenue").unwrap(), TAXED);
     assert!(!town.warehouse.has("warehouse_1"), "the PR environment is gone");
+    assert_eq!(town.warehouse.calls("open"), 2, "the gate's session and the deploy's, no third");
     for check in [LINTER, TESTS, APPROVAL, PR_ENVIRONMENT, PROD_PLAN] {
         assert_eq!(town.conclusion(&pr, check), Some(CheckConclusion::Success), "{check}");
     }

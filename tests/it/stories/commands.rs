@@ -79,7 +79,7 @@ async fn a_command_that_was_edited_while_it_waits_is_none() {
     town.warehouse.until_applying("warehouse_1").await;
     let comment = town.commands(&town.carol, &pr, "/deploy").await;
     town.until_a_command_waits(&pr).await;
-    town.carol.edits_comment(&pr, comment, "/deploy, or better not").await.unwrap();
+    town.carol.edits_comment(&pr, comment, "/deploy\n").await.unwrap();
     town.warehouse.release();
     is_refused(town, &pr, Reason::CommandStale).await;
 }
