@@ -22,19 +22,22 @@ pub struct Settings {
     pub limits: Limits,
 }
 
-/// The bounds on requests. GitHub gives up after 10 s: `slot_within`, `body_within` and
+/// The bounds on requests. GitHub gives up after 10 s: `body_within`, `slot_within` and
 /// `store_within` add up to less, so that it hears of a failure and shows it.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// The most a body may measure, in bytes.
     pub max_body: usize,
-    /// How many webhooks are read and stored at once; each may hold a body in memory.
+    /// The most that all bodies in memory may measure together, in bytes. Counted as they arrive:
+    /// a body that is announced and not sent takes nothing from the others.
+    pub all_bodies: usize,
+    /// How many authenticated webhooks are translated and stored at once.
     pub webhooks: usize,
     /// How many connections are open at once; more wait in the kernel's backlog.
     pub connections: usize,
     /// How long a request's head may take.
     pub head_within: Duration,
-    /// How long a webhook waits for others to be done.
+    /// How long an authenticated webhook waits for others to be done.
     pub slot_within: Duration,
     /// How long a body may take.
     pub body_within: Duration,
@@ -44,10 +47,17 @@ pub struct Limits {
     pub close_within: Duration,
 }
 
+/// The largest payload that GitHub sends.
+const LARGEST: usize = 25 << 20;
+
+/// How many bodies of the largest size there is memory for.
+const BODIES: usize = 16;
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_body: 25 << 20,
+            max_body: LARGEST,
+            all_bodies: BODIES * LARGEST,
             webhooks: 16,
             connections: 256,
             head_within: Duration::from_secs(5),
@@ -62,12 +72,14 @@ impl Default for Limits {
 impl Settings {
     /// The producer's part of the configuration.
     pub fn of(config: &Config) -> Self {
+        let max_body = config.producer.max_body;
+        let all_bodies = max_body.saturating_mul(BODIES);
         Self {
             listen: config.producer.listen,
             webhook_secrets: config.github.webhook_secrets.clone(),
             projects: config.projects.clone().into(),
             linger: config.producer.linger,
-            limits: Limits { max_body: config.producer.max_body, ..Limits::default() },
+            limits: Limits { max_body, all_bodies, ..Limits::default() },
         }
     }
 }

@@ -1,19 +1,17 @@
-//! One webhook: authenticated, read, translated, stored, answered; in this order.
+//! One webhook: read, authenticated, translated, stored, answered; in this order.
 //!
 //! Owns the promise behind a 2xx: every job of the delivery is stored.
 
 mod answer;
+mod body;
 mod signature;
 
-use std::error::Error as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::LengthLimitError;
 use sluice::clock::unix_ms;
 use sluice::event::{self, Translated};
 use sluice::job::{Envelope, Job};
@@ -26,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Deps, Settings};
 use answer::Answer;
+use body::Bodies;
 use signature::Signature;
 
 /// How many deliveries can be stored side by side without waiting for each other; more than are
@@ -37,6 +36,8 @@ pub struct Producer {
     pub(crate) settings: Settings,
     pub(crate) deps: Deps,
     pub(crate) shutdown: CancellationToken,
+    bodies: Bodies,
+    /// For what is authenticated only: whoever cannot sign keeps nobody waiting.
     slots: Semaphore,
     /// A delivery's turn, by its hash: of two copies that arrive together the second waits and then
     /// finds the first one's mark.
@@ -46,9 +47,10 @@ pub struct Producer {
 impl Producer {
     /// A producer that is ready until `shutdown`.
     pub fn new(settings: Settings, deps: Deps, shutdown: CancellationToken) -> Self {
+        let bodies = Bodies::within(&settings.limits);
         let slots = Semaphore::new(settings.limits.webhooks);
         let turns = std::array::from_fn(|_| Mutex::default());
-        Self { settings, deps, shutdown, slots, turns }
+        Self { settings, deps, shutdown, bodies, slots, turns }
     }
 
     async fn answer(&self, request: Request) -> Result<Answer, Answer> {
@@ -57,14 +59,14 @@ impl Producer {
         if announced(&head.headers).is_some_and(|bytes| bytes > self.settings.limits.max_body) {
             return Err(Answer::TooLarge);
         }
-        let slot = timeout(self.settings.limits.slot_within, self.slots.acquire()).await;
-        let Ok(Ok(_slot)) = slot else { return Err(Answer::Busy) };
-        let body = self.body(body).await?;
-        if !signature.is_of(&body, &self.settings.webhook_secrets) {
+        let body = self.bodies.read(body).await?;
+        if !signature.is_of(body.bytes(), &self.settings.webhook_secrets) {
             return Err(Answer::Unsigned);
         }
+        let slot = timeout(self.settings.limits.slot_within, self.slots.acquire()).await;
+        let Ok(Ok(_slot)) = slot else { return Err(Answer::Busy) };
         let headers = Headers::of(&head.headers)?;
-        match event::translate(headers.event, &body, &self.settings.projects) {
+        match event::translate(headers.event, body.bytes(), &self.settings.projects) {
             Ok(Translated::Ignored(why)) => Ok(Answer::Ignored(why)),
             Ok(Translated::Jobs(jobs)) => self.store(&headers.delivery, jobs).await,
             Err(error) => {
@@ -72,17 +74,6 @@ impl Producer {
                 tracing::warn!(%delivery, event = headers.event, %error, "webhook is malformed");
                 Err(Answer::Malformed)
             }
-        }
-    }
-
-    async fn body(&self, body: Body) -> Result<Bytes, Answer> {
-        let limits = &self.settings.limits;
-        match timeout(limits.body_within, to_bytes(body, limits.max_body)).await {
-            Ok(Ok(body)) => Ok(body),
-            Ok(Err(error)) if error.source().is_some_and(|e| e.is::<LengthLimitError>()) => {
-                Err(Answer::TooLarge)
-            }
-            Ok(Err(_)) | Err(_) => Err(Answer::Incomplete),
         }
     }
 

@@ -95,6 +95,48 @@ async fn too_many_at_once_are_told_to_come_again() {
 }
 
 #[tokio::test]
+async fn senders_who_never_end_stop_nobody_else() {
+    let limits = Limits { webhooks: 2, body_within: 3 * PATIENCE, ..Limits::default() };
+    let world = with(limits).await;
+    let mut senders = Vec::new();
+    for _ in 0..20 {
+        senders.push(begun(&world).await);
+    }
+    assert_eq!(status(world.delivery("d-1", "pull_request", &opened())).await, 200);
+    assert_eq!(world.stored(), ["approval:w:7:d-1"]);
+    drop(senders);
+    world.finish().await;
+}
+
+/// A sender of a large body who has sent a part of it, and of whom more is awaited.
+async fn begun(world: &World) -> TcpStream {
+    let mut stream = TcpStream::connect(world.url.strip_prefix("http://").unwrap()).await.unwrap();
+    let head = head("Content-Length: 26214400\r\nExpect: 100-continue");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    let read = timeout(PATIENCE, stream.read_exact(&mut answer)).await;
+    read.expect("its body is read").unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100");
+    stream.write_all(b"{").await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn bodies_together_take_no_more_memory_than_allowed() {
+    let length = opened().to_string().len();
+    let world = with(Limits { all_bodies: 2 * length - 1, ..Limits::default() }).await;
+    world.queue_is(Mood::Hangs);
+    let first = tokio::spawn(status(world.delivery("d-1", "pull_request", &opened())));
+    world.asked(1).await;
+    assert_eq!(status(world.delivery("d-2", "pull_request", &opened())).await, 503);
+    assert_eq!(world.diary(), ["webhook pull_request busy"]);
+    world.queue_is(Mood::Stores);
+    assert_eq!(first.await.unwrap(), 200);
+    assert_eq!(status(world.delivery("d-2", "pull_request", &opened())).await, 200);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn more_connections_than_allowed_wait() {
     let world = with(Limits { connections: 1, ..Limits::default() }).await;
     let address = world.url.strip_prefix("http://").unwrap();
@@ -114,6 +156,6 @@ async fn more_connections_than_allowed_wait() {
 #[test]
 fn github_hears_of_every_failure_before_it_gives_up() {
     let limits = Limits::default();
-    let longest = limits.slot_within + limits.body_within + limits.store_within;
+    let longest = limits.body_within + limits.slot_within + limits.store_within;
     assert!(longest < Duration::from_secs(10));
 }
