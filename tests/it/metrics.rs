@@ -104,7 +104,12 @@ fn every_stage_has_a_histogram_before_it_ran() {
 
 #[test]
 fn prometheus_accepts_the_names_and_the_format() {
-    let mut promtool = Command::new("promtool")
+    let program = std::env::var("SLUICE_TEST_PROMTOOL").unwrap_or("promtool".to_owned());
+    if program == "left out" {
+        println!("LEFT OUT: there is no promtool here, and `cargo xtask test` said so");
+        return;
+    }
+    let mut promtool = Command::new(program)
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

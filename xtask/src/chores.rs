@@ -7,34 +7,52 @@ use std::time::{Duration, Instant};
 
 use crate::{services, shell, tools};
 
+/// For all tests and what is built for them: several times what two cores take from nothing.
+const TESTS_WITHIN: Duration = Duration::from_secs(60 * 60);
+
+/// For the demo and the Python packages that it installs: a few minutes on a slow network.
+const DEMO_WITHIN: Duration = Duration::from_secs(15 * 60);
+
 /// Builds and runs `sluice demo`, after a look at what it needs.
 pub(crate) fn demo(arguments: &[String]) -> anyhow::Result<()> {
     tools::check_for_demo()?;
-    let run = ["run", "--quiet", "--package", "sluice-cli", "--bin", "sluice", "--", "demo"];
-    shell::show(shell::cargo(&run).args(arguments))
+    shell::show(told().args(arguments))
 }
 
-/// Runs the tests. Doc-tests come first: the summary of the others is what a reader looks for.
+/// The demo as CI tells it: to its end, which has to come.
+fn demo_in_time() -> anyhow::Result<()> {
+    tools::check_for_demo()?;
+    shell::show_within(DEMO_WITHIN, &told())
+}
+
+fn told() -> Command {
+    let run = ["run", "--quiet", "--package", "sluice-cli", "--bin", "sluice", "--", "demo"];
+    shell::cargo(&run)
+}
+
+/// Runs the tests, all of them in [`TESTS_WITHIN`].
+///
+/// Doc-tests come first: the summary of the others is what a reader looks for.
 pub(crate) fn test(filters: &[String]) -> anyhow::Result<()> {
-    tools::check_for_tests()?;
+    let promtool = tools::check_for_tests()?;
     let services = services::prepare(services::REQUIRED)?;
-    let with_services = |mut command: Command| {
-        command.envs(services.environment());
-        command
+    let end = Instant::now() + TESTS_WITHIN;
+    let show = |mut command: Command| {
+        command.envs(services.environment()).envs(promtool.clone());
+        shell::show_within(end.saturating_duration_since(Instant::now()), &command)
     };
     if filters.is_empty() {
-        let doc_tests = shell::cargo(&["test", "--quiet", "--workspace", "--doc"]);
-        shell::show(&mut with_services(doc_tests))?;
+        show(shell::cargo(&["test", "--quiet", "--workspace", "--doc"]))?;
     }
-    if tools::has_cargo_subcommand("nextest") {
-        let profile = if in_ci() { "ci" } else { "default" };
-        let run = shell::cargo(&["nextest", "run", "--workspace", "--profile", profile]);
-        shell::show(with_services(run).args(filters))
+    let mut run = if tools::has_cargo_subcommand("nextest") {
+        let profile = if tools::in_ci() { "ci" } else { "default" };
+        shell::cargo(&["nextest", "run", "--workspace", "--profile", profile])
     } else {
-        println!("no cargo-nextest here: `cargo test` runs the same tests, with no time limits");
-        let run = shell::cargo(&["test", "--workspace", "--all-targets", "--"]);
-        shell::show(with_services(run).args(filters))
-    }
+        println!("no cargo-nextest here: `cargo test` runs the same tests, with one time limit");
+        shell::cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast", "--"])
+    };
+    run.args(filters);
+    show(run)
 }
 
 /// A chore without arguments.
@@ -42,12 +60,13 @@ type Chore = fn() -> anyhow::Result<()>;
 
 /// What CI runs, in order, with the time that each phase took.
 pub(crate) fn ci() -> anyhow::Result<()> {
-    let phases: [(&str, Chore); 5] = [
+    let phases: [(&str, Chore); 6] = [
         ("fmt", check_format),
         ("lint", lint),
         ("doc", doc),
         ("deny", deny_if_installed),
         ("test", || test(&[])),
+        ("demo", demo_in_time),
     ];
     let mut timings = Vec::new();
     for (name, phase) in phases {
@@ -99,11 +118,6 @@ fn deny_if_installed() -> anyhow::Result<()> {
     }
     println!("LEFT OUT: deny (cargo-deny is not installed: `cargo install --locked cargo-deny`)");
     Ok(())
-}
-
-/// Whether a CI system runs us, told in the way that all of them tell it.
-fn in_ci() -> bool {
-    std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
 }
 
 fn timing_line(phase: &str, took: Duration) -> String {

@@ -11,6 +11,7 @@
 
 mod chores;
 mod debian;
+mod leash;
 mod services;
 mod shell;
 mod tools;
@@ -23,7 +24,7 @@ Chores: cargo xtask <verb>
   demo [arguments]   build and tell the story of `sluice demo`; arguments go to it
   test [filters]     every test: doc-tests, then `cargo nextest run` (or `cargo test` without it);
                      with filters only the tests whose names contain one of them, no doc-tests
-  ci                 exactly what CI runs: fmt --check, lint, doc, deny, test
+  ci                 exactly what CI runs: fmt --check, lint, doc, deny, test, demo
   fmt [--check]      format, or with --check only say what is not formatted
   lint               clippy over every target, warnings are errors
   doc                rustdoc of the workspace, warnings are errors
@@ -32,7 +33,9 @@ Chores: cargo xtask <verb>
                      what was started until standard input ends
   help               this text
 
-Tests get SLUICE_TEST_AMQP_URL, SLUICE_TEST_REDIS_URL and SLUICE_TEST_POSTGRES_URL for the services
+Tests get SLUICE_TEST_PROMTOOL, the promtool that reads our metrics. As root on Debian it is fetched;
+elsewhere the one test that needs it is left out if it is missing, and a line says so (CI fails).
+They get SLUICE_TEST_AMQP_URL, SLUICE_TEST_REDIS_URL and SLUICE_TEST_POSTGRES_URL for the services
 that a suite asks for (REQUIRED in xtask/src/services.rs). One that is already set is used as it is.
 ";
 

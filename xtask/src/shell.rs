@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use crate::leash::{EndsOn, leash};
+
 /// How often a wait looks again. Short beside the seconds that programs take to start.
 const GLANCE: Duration = Duration::from_millis(50);
 
@@ -35,6 +37,31 @@ pub(crate) fn show(command: &mut Command) -> anyhow::Result<()> {
     let status =
         command.stdin(Stdio::null()).status().with_context(|| format!("cannot start: {line}"))?;
     anyhow::ensure!(status.success(), "failed ({status}): {line}");
+    Ok(())
+}
+
+/// How long a program may take to end when it is told to: the leash's ten seconds, and some more.
+const END_LIMIT: Duration = Duration::from_secs(15);
+
+/// As [`show`], but at `limit`, or when we end, `command` ends with all that it has started.
+///
+/// For what may hang: a machine of CI has better things to do.
+pub(crate) fn show_within(limit: Duration, command: &Command) -> anyhow::Result<()> {
+    let line = describe(command);
+    println!("==> {line}");
+    let mut child = leash(command, EndsOn::Terminate, None)
+        .spawn()
+        .with_context(|| format!("cannot start: {line}"))?;
+    let lifeline = child.stdin.take();
+    let ended = wait_for(limit, || Ok(child.try_wait()?))?;
+    drop(lifeline);
+    match ended {
+        Some(status) => anyhow::ensure!(status.success(), "failed ({status}): {line}"),
+        None => {
+            wait_for(END_LIMIT, || Ok(child.try_wait()?))?;
+            anyhow::bail!("ended by us, because {} s are over: {line}", limit.as_secs());
+        }
+    }
     Ok(())
 }
 
@@ -108,8 +135,23 @@ mod tests {
     }
 
     #[test]
+    fn a_program_is_ended_at_its_limit_with_all_that_it_started() {
+        let alive = std::env::temp_dir().join(format!("xtask-limit-{}", std::process::id()));
+        let mut hangs = Command::new("sh");
+        hangs.args(["-c", "sleep 1000 & echo $! >\"$0\"; wait"]).arg(&alive);
+        let error = show_within(Duration::from_millis(500), &hangs).unwrap_err().to_string();
+        assert!(error.starts_with("ended by us, because 0 s are over: sh"), "{error}");
+        let child = std::fs::read_to_string(&alive).unwrap();
+        std::fs::remove_file(&alive).unwrap();
+        let lives = || succeeds(Command::new("kill").args(["-0", child.trim()]), END_LIMIT);
+        assert!(wait_for(END_LIMIT, || Ok((!lives()).then_some(()))).unwrap().is_some());
+    }
+
+    #[test]
     fn a_failing_program_is_an_error_that_names_it() {
         let error = show(&mut Command::new("false")).unwrap_err();
+        assert_eq!(error.to_string(), "failed (exit status: 1): false");
+        let error = show_within(END_LIMIT, &Command::new("false")).unwrap_err();
         assert_eq!(error.to_string(), "failed (exit status: 1): false");
     }
 }

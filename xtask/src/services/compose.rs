@@ -5,8 +5,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::guarded::{EndsOn, Guarded};
+use super::guarded::Guarded;
 use super::{Running, Service, await_ready, private};
+use crate::leash::EndsOn;
 use crate::shell;
 
 const ENGINE_LIMIT: Duration = Duration::from_secs(10);

@@ -1,60 +1,24 @@
 //! A program that cannot outlive this one.
 //!
-//! Owns the process group of a started program, its directory and its end: by drop, and, if we are
-//! killed without a chance to drop anything, by a watcher in that group which holds the other end
-//! of a pipe from us. Knows no program by name.
+//! Owns the directory of a started program, its log and its end, which comes at the latest with
+//! our own. Knows no program by name.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::Context as _;
 
+use crate::leash::{EndsOn, leash};
 use crate::shell;
 
-/// Runs in the new process group: starts the watcher, then becomes the program. The pipe on
-/// standard input ends when xtask does, in whatever way. Arguments: the directory to remove, the
-/// signal that means "end in order", the program with its arguments.
-const SCRIPT: &str = r#"
-directory=$1 signal=$2
-shift 2
-exec 3<&0 </dev/null
-(
-    trap '' TERM INT
-    cat <&3 >/dev/null
-    kill -s "$signal" 0
-    tries=0
-    while kill -0 $$ 2>/dev/null && [ $tries -lt 100 ]; do sleep 0.1; tries=$((tries + 1)); done
-    rm -rf -- "$directory"
-    kill -KILL 0
-) >/dev/null 2>&1 &
-exec 3<&- "$@"
-"#;
-
-/// The script's ten seconds, and some for a busy machine.
+/// The leash's ten seconds, and some for a busy machine.
 const END_LIMIT: Duration = Duration::from_secs(15);
 
 /// What is shown of a log when a program fails.
 const LOG_TAIL_BYTES: u64 = 2_000;
-
-/// The signal on which a program ends in order.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum EndsOn {
-    Terminate,
-    /// PostgreSQL waits for its clients on SIGTERM, and closes their connections on SIGINT.
-    Interrupt,
-}
-
-impl EndsOn {
-    fn signal(self) -> &'static str {
-        match self {
-            Self::Terminate => "TERM",
-            Self::Interrupt => "INT",
-        }
-    }
-}
 
 /// A running program. Dropping it ends its whole process group, waits, and removes its directory.
 pub(super) struct Guarded {
@@ -76,20 +40,11 @@ impl Guarded {
         let log = directory.join("output.log");
         let output = std::fs::File::create(&log)
             .with_context(|| format!("cannot write {}", log.display()))?;
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", SCRIPT, "guard"]).arg(directory).arg(ends_on.signal());
-        command.arg(program.get_program()).args(program.get_args());
-        for (name, value) in program.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
+        let mut command = leash(program, ends_on, Some(directory));
         if let Some(account) = account {
             command.uid(account.uid).gid(account.gid);
         }
-        command.current_dir(directory).process_group(0).stdin(Stdio::piped());
-        command.stdout(output.try_clone()?).stderr(output);
+        command.current_dir(directory).stdout(output.try_clone()?).stderr(output);
         let mut child = command
             .spawn()
             .with_context(|| format!("cannot start {}", program.get_program().display()))?;

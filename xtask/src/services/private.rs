@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::guarded::{Account, EndsOn, Guarded};
+use super::guarded::{Account, Guarded};
 use super::{Running, Service, await_ready};
+use crate::leash::EndsOn;
 use crate::{debian, shell};
 
 /// Redis and PostgreSQL answer within a second, RabbitMQ within 18 s on an idle machine.
