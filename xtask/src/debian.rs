@@ -51,7 +51,10 @@ pub(crate) fn unpack(package: &str, program: &str, folder: &Path) -> anyhow::Res
     let fetched = folder.join("fetched");
     std::fs::create_dir_all(&fetched)
         .with_context(|| format!("cannot make {}", fetched.display()))?;
-    let mut download = apt_get(&["download", "--quiet=2", package]);
+    // As root: apt's own account may not write to our folder, and a warning would be all it adds.
+    let sandbox = ["-o", "APT::Sandbox::User=root"];
+    let mut download = apt_get(&sandbox);
+    download.args(["download", "--quiet=2", package]);
     download.current_dir(&fetched);
     after_an_update(|| shell::show(&mut download))?;
     for archive in std::fs::read_dir(&fetched)? {
