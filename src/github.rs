@@ -126,6 +126,8 @@ pub struct Review {
     pub state: ReviewState,
     /// The head it was given for; `None` when that commit is gone.
     pub commit: Option<Sha>,
+    /// When, in milliseconds since 1970, by GitHub's clock in whole seconds.
+    pub submitted_ms: u64,
 }
 
 /// A review's opinion.

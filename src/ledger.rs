@@ -14,6 +14,8 @@ pub trait Ledger: Send + Sync {
     /// A deploy is about to merge the pull request and removes its environment itself, also when it
     /// has to be taken up again after a crash.
     async fn undertake_cleanup(&self, project: &ProjectName, pr: PrNumber);
+    /// The deploy could not merge it: whoever closes it cleans up.
+    async fn withdraw_cleanup(&self, project: &ProjectName, pr: PrNumber);
     /// Whether a deploy has undertaken it.
     async fn is_cleanup_undertaken(&self, project: &ProjectName, pr: PrNumber) -> bool;
 }
@@ -31,10 +33,16 @@ pub struct MemoryLedger {
 impl Ledger for MemoryLedger {
     async fn undertake_cleanup(&self, project: &ProjectName, pr: PrNumber) {
         let mut undertaken = self.undertaken.lock().unwrap_or_else(PoisonError::into_inner);
+        undertaken.retain(|(p, n)| p != project || *n != pr);
         if undertaken.len() >= REMEMBERED {
             undertaken.pop_front();
         }
         undertaken.push_back((project.clone(), pr));
+    }
+
+    async fn withdraw_cleanup(&self, project: &ProjectName, pr: PrNumber) {
+        let mut undertaken = self.undertaken.lock().unwrap_or_else(PoisonError::into_inner);
+        undertaken.retain(|(p, n)| p != project || *n != pr);
     }
 
     async fn is_cleanup_undertaken(&self, project: &ProjectName, pr: PrNumber) -> bool {

@@ -133,6 +133,8 @@ labels! {
         PlanError = "plan_error",
         /// Models need a category.
         Uncategorized = "uncategorized",
+        /// The base branch changes the project faster than it can be planned.
+        BaseMoved = "base_moved",
         /// Another plan was applied meanwhile, twice.
         Conflict = "conflict",
         /// Lint or unit tests fail on the merged tree.

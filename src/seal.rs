@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::engine::{Change, DirectChange};
-use crate::names::{PolicySha, ProjectName, Sha};
+use crate::names::{PolicySha, PrNumber, ProjectName, Sha};
 
 /// The version this build writes, and the only one it reads.
 pub const VERSION: u32 = 1;
@@ -37,6 +37,10 @@ pub struct GateResult {
     pub v: u32,
     /// The project it is about.
     pub project: ProjectName,
+    /// The pull request: another one may have the same head.
+    pub pr: PrNumber,
+    /// The branch that it was to be merged into.
+    pub base_branch: String,
     /// The head that was checked.
     pub head: Sha,
     /// The base that it was merged into.
@@ -49,10 +53,37 @@ pub struct GateResult {
     pub plan_digest: Option<String>,
     /// What it does directly; empty when it was too much to travel.
     pub digest_input: Vec<DirectChange>,
+    /// The preview that people saw last for this head, this one or one before it; `None` when they
+    /// saw none yet.
+    pub previewed: Option<Previewed>,
     /// The tree that was tested: head merged into base.
     pub tree: Sha,
     /// When, in milliseconds since 1970.
     pub made_ms: u64,
+}
+
+/// A preview that people could see, and from when on an approval speaks of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Previewed {
+    /// The digest of what it does directly.
+    pub digest: String,
+    /// Approvals before this do not count, in milliseconds since 1970; 0 for the first preview of a
+    /// head, which an approval may come before.
+    pub approved_from_ms: u64,
+}
+
+impl Previewed {
+    /// What is to be approved once `digest` is shown: what was shown before, if it is the same,
+    /// else something that nobody can have approved yet.
+    pub fn next(before: Option<Self>, digest: Option<&str>, now_ms: u64) -> Option<Self> {
+        let Some(digest) = digest else { return before };
+        Some(match before {
+            Some(before) if before.digest == digest => before,
+            before => {
+                Self { digest: digest.to_owned(), approved_from_ms: before.map_or(0, |_| now_ms) }
+            }
+        })
+    }
 }
 
 /// What a gate comes to.
@@ -121,6 +152,17 @@ pub fn unseal(summary: &str, key: &SealKey, project: &ProjectName) -> Option<Gat
     mac.verify_slice(&URL_SAFE_NO_PAD.decode(tag).ok()?).ok()?;
     let result: GateResult = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
     (result.v == VERSION && result.project == *project).then_some(result)
+}
+
+/// The newest result in a summary that was written while, or after, another one was made: in any
+/// of its lines. What it says of previews still counts.
+pub fn before(summary: &str, key: &SealKey, project: &ProjectName) -> Option<GateResult> {
+    summary.lines().find_map(|line| unseal(line, key, project))
+}
+
+/// Whether a summary starts with a seal, ours or not.
+pub fn is_sealed(summary: &str) -> bool {
+    summary.starts_with("<!-- sluice:gate:")
 }
 
 impl GateResult {

@@ -105,6 +105,11 @@ impl Lease {
         *self.release.lock().unwrap_or_else(PoisonError::into_inner) = release;
     }
 
+    /// Whether it was reserved for this pull request when it was taken: an earlier try applied.
+    pub fn was_reserved(&self) -> bool {
+        self.grant.give_back == Release::Reserve
+    }
+
     /// A wish for more, within this lease.
     pub(super) fn wish<'a>(&self, keys: Vec<LeaseKey>, wait: Wait<'a>) -> Wish<'a> {
         Wish {

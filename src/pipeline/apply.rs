@@ -1,7 +1,7 @@
 //! Applying a plan: the only place where an environment changes.
 //!
-//! It takes the environment's lease as proof, takes the leases of every snapshot version that the
-//! plan builds, asks before every stage of SQLMesh's evaluator whether they all still stand, and
+//! It takes the leases of the environment and of every snapshot version that the plan builds as
+//! proof, asks before every stage of SQLMesh's evaluator whether they all still stand, and
 //! kills the session when one is lost.
 
 use std::sync::Mutex;
@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use crate::clock::Clock;
-use crate::engine::{Applied, EngineError, Fence, Plan, Progress, Watch};
-use crate::lease::hold::{Lease, hold};
-use crate::lease::{Wait, Wish};
+use crate::engine::{Applied, EngineError, Fault, Fence, Plan, Progress, Watch};
+use crate::lease::hold::Lease;
 use crate::outcome::{Reason, StageOutcome, Stop};
 use crate::pipeline::board::Board;
 use crate::pipeline::bridge::Bridge;
@@ -31,38 +30,25 @@ pub(crate) struct Applying<'a> {
     pub(crate) plan: &'a Plan,
     /// Proof that the plan's environment is ours.
     pub(crate) environment: &'a Lease,
+    /// Proof that every snapshot version that the plan builds is ours, within that.
+    pub(crate) snapshots: &'a Lease,
     /// Where progress is shown, and on which check.
     pub(crate) board: &'a Board,
     pub(crate) check: CheckKind,
 }
 
-/// Applies the plan and reads back that the environment stands at it. `wait` is for snapshot
-/// versions that somebody else builds.
+/// Applies the plan while the leases stand, and reads back that the environment stands at it. When
+/// a lease is lost the session is killed, and this returns only when all its processes are gone.
 pub(crate) async fn apply(
     cx: &Cx<'_>,
     bridge: &mut Bridge,
     applying: &Applying<'_>,
-    wait: Wait<'_>,
 ) -> Result<Applied, Stop> {
-    let plan = applying.plan;
-    if !plan.has_effect {
+    if !applying.plan.has_effect {
         return Ok(Applied { changed: false, plan_id: None, stages: Default::default() });
     }
-    let wish = Wish::snapshots(applying.environment, plan.builds.clone(), wait);
-    hold(&cx.deps.keeper(), wish, async |snapshots| fenced(cx, bridge, applying, snapshots).await)
-        .await
-}
-
-/// Applies while the leases stand; when one is lost the session is killed, and this returns only
-/// when all its processes are gone.
-async fn fenced(
-    cx: &Cx<'_>,
-    bridge: &mut Bridge,
-    applying: &Applying<'_>,
-    snapshots: &Lease,
-) -> Result<Applied, Stop> {
     let watch = LeaseWatch {
-        leases: [applying.environment, snapshots],
+        leases: [applying.environment, applying.snapshots],
         clock: cx.deps.clock.as_ref(),
         board: applying.board,
         check: applying.check,
@@ -70,7 +56,7 @@ async fn fenced(
         shown: Mutex::new(None),
     };
     let kill = bridge.kill.clone();
-    let lost = snapshots.lost();
+    let lost = applying.snapshots.lost();
     let applied = {
         let work = bridge.session.apply(applying.plan, &watch);
         tokio::pin!(work);
@@ -84,8 +70,12 @@ async fn fenced(
         }
     };
     let applied = applied.map_err(|error| match error {
-        // SQLMesh's own message says which model failed; the change is at fault, not we.
-        EngineError::Declared { class: crate::engine::Fault::Plan, message, .. } => {
+        // In the pull request's own environment SQLMesh's message says which model failed: the
+        // change is at fault. A deploy that fails is tried again, since the same change was built
+        // before.
+        EngineError::Declared { class: Fault::Apply, message, .. }
+            if applying.check == CheckKind::PrEnvironment =>
+        {
             Stop::refused(Reason::PlanError, message)
         }
         error => stop_of_engine(error, Reason::PlanError),

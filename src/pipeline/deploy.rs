@@ -10,9 +10,8 @@ use crate::engine::Applied;
 use crate::engine::Plan;
 use crate::github::{CheckStatus, Facts, MergedCommit, PrState};
 use crate::job::{Deploy, GateCheck, Job, Refresh, Scope};
-use crate::lease::Obstacle;
 use crate::lease::hold::{Lease, hold};
-use crate::lease::{Wait, Wish};
+use crate::lease::{Obstacle, Release, Wait, Wish};
 use crate::names::{Environment, Sha};
 use crate::observe::What;
 use crate::outcome::{DeployOutcome, Reason, Refusal, Stage, StageOutcome, Stop};
@@ -20,6 +19,7 @@ use crate::pipeline::board::Board;
 use crate::pipeline::bridge::Bridge;
 use crate::pipeline::cx::{Cx, stop_of_github};
 use crate::pipeline::judge;
+use crate::pipeline::turn::in_turn;
 use crate::policy::clearance::Cleared;
 use crate::render::checks::{CheckKind, Said};
 
@@ -43,7 +43,9 @@ pub(crate) struct Deployed {
 
 /// The deploy, as a job: shows what became of it, whatever that is.
 pub(crate) async fn run(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
-    let facts = cx.stage(Stage::Gate, cx.facts(job.command.as_ref())).await?;
+    // In turn: the look that published this deploy may still be writing what it says of it.
+    let read = in_turn(cx, async || cx.stage(Stage::Gate, cx.facts(job.command.as_ref())).await);
+    let facts = read.await?;
     if facts.head != job.head {
         // Nothing is shown: what can be seen belongs to the newer head, whose own jobs speak of it.
         cx.tell(What::DeployEnded(DeployOutcome::Refused));
@@ -101,10 +103,23 @@ async fn deploy(cx: &Cx<'_>, desk: &Desk<'_>, facts: &Facts) -> Result<Deployed,
     if matches!(deployed.merged, Merged::Not(_)) {
         bridge.close().await?;
     } else {
-        cx.stage(Stage::Cleanup, finish::clean_up(cx, desk, facts, bridge)).await?;
+        clean_up(cx, desk, facts, bridge).await;
     }
     Ok(deployed)
 }
+
+/// Removes what is no longer needed. Prod has the change and main has it: an environment that could
+/// not be removed is SQLMesh's janitor's, and takes nothing back.
+async fn clean_up(cx: &Cx<'_>, desk: &Desk<'_>, facts: &Facts, bridge: Bridge) {
+    let cleaned = cx.stage(Stage::Cleanup, finish::clean_up(cx, desk, facts, bridge)).await;
+    if let Err(stop) = cleaned {
+        tracing::warn!(job = %cx.job.id, why = %stop, "the PR environment was not removed");
+        cx.note("the PR environment could not be removed: it expires by itself");
+    }
+}
+
+/// How often a deploy is planned before it gives prod back: the base branch may move meanwhile.
+const MOST_PLANS: u32 = 3;
 
 /// The critical section: what prod runs and what main has are the same before it and after it.
 async fn under_lease(
@@ -113,20 +128,30 @@ async fn under_lease(
     facts: &Facts,
     lease: &Lease,
 ) -> Result<(Deployed, Bridge), Stop> {
-    let facts = clear::refresh(cx, desk, facts).await?;
-    let (ticket, applied) = match applied(cx, desk, facts.clone(), lease).await {
-        Err(Stop::Refused(why)) if why.iter().any(|why| why.reason == Reason::Conflict) => {
-            cx.note("another plan was applied meanwhile: planning once more");
-            applied(cx, desk, facts, lease).await?
+    let mut facts = clear::refresh(cx, desk, facts, lease).await?;
+    let mut plans = 1;
+    let (ticket, applied) = loop {
+        let why = match applied(cx, desk, facts, lease).await {
+            Err(Stop::Refused(why)) => why,
+            result => break result?,
+        };
+        let is_about = |reason| why.iter().any(|refusal| refusal.reason == reason);
+        // One automatic re-plan after a conflict; a base that moves is followed a little longer.
+        let again = (is_about(Reason::Conflict) && plans == 1)
+            || (is_about(Reason::BaseMoved) && plans < MOST_PLANS);
+        if !again {
+            return Err(Stop::Refused(why));
         }
-        result => result?,
+        cx.note("prod or the base branch changed meanwhile: planning once more");
+        facts = clear::read_again(cx, desk, lease).await?;
+        plans += 1;
     };
     let merged = cx.stage(Stage::Merge, merge::run(cx, desk, &ticket, &applied, lease)).await?;
-    let (bridge, plan, cleared) = ticket.spent();
-    Ok((Deployed { done: Some((plan, cleared)), merged }, bridge))
+    let (bridge, done) = ticket.spent();
+    Ok((Deployed { done, merged }, bridge))
 }
 
-/// Plans, checks everything again, and applies.
+/// Plans, takes the snapshot versions, checks everything again, and applies.
 async fn applied(
     cx: &Cx<'_>,
     desk: &Desk<'_>,
@@ -134,9 +159,35 @@ async fn applied(
     lease: &Lease,
 ) -> Result<(Ticket, Applied), Stop> {
     let planned = plan::run(cx, desk, facts, lease).await?;
-    let mut ticket = cx.stage(Stage::Validate, Ticket::issue(cx, desk, planned, lease)).await?;
-    let applied = cx.stage(Stage::Apply, ticket.apply(cx, desk, lease)).await?;
-    Ok((ticket, applied))
+    if lease.was_reserved() && planned.is_in_prod() {
+        cx.note("prod runs it already: only the merge is left");
+        let nothing = Applied { changed: false, plan_id: None, stages: Default::default() };
+        return Ok((Ticket::for_the_merge(planned), nothing));
+    }
+    let told = |obstacle: &Obstacle| cx.note(obstacle.to_string());
+    let wait = Wait::UpTo { at_most: cx.deps.settings.deploy_timeout, told: &told };
+    let wish = Wish::snapshots(lease, planned.plan.builds.clone(), wait);
+    hold(&cx.deps.keeper(), wish, async |snapshots| {
+        let ticket = Ticket::issue(cx, desk, planned, snapshots);
+        let mut ticket = cx.stage(Stage::Validate, ticket).await?;
+        let applied = ticket.apply(cx, desk, [lease, snapshots]);
+        let applied = cx.stage(Stage::Apply, applied).await?;
+        Ok((ticket, applied))
+    })
+    .await
+}
+
+/// Gives prod to everybody again: main has what it was kept for.
+async fn free_prod(cx: &Cx<'_>, desk: &Desk<'_>) -> Result<(), Stop> {
+    let prod = Environment::prod();
+    let wish = Wish::environment(&cx.job, &desk.job.head, &prod, Wait::No, &cx.cancel);
+    hold(&cx.deps.keeper(), wish, async |lease| {
+        lease.give_back(Release::Free);
+        Ok(())
+    })
+    .await?;
+    cx.tell(What::AppliedNotMerged(false));
+    Ok(())
 }
 
 /// Merged already. When prod runs what the base branch has, another try of this deploy did that and
@@ -148,6 +199,9 @@ async fn resumed(
     facts: &Facts,
     commit: &MergedCommit,
 ) -> Result<Deployed, Stop> {
+    if clear::prod_is_kept(cx).await? {
+        free_prod(cx, desk).await?;
+    }
     let mut bridge = cx.stage(Stage::Checkout, Bridge::at_base(cx, facts)).await?;
     cx.stage(Stage::Load, bridge.load()).await?;
     let plan = cx.stage(Stage::Plan, plan::of_base(desk, facts, &mut bridge)).await?;
@@ -158,8 +212,8 @@ async fn resumed(
              next deploy takes the change along.",
         ));
     }
-    cx.note("merged by an earlier try: cleaning up");
-    cx.stage(Stage::Cleanup, finish::clean_up(cx, desk, facts, bridge)).await?;
+    cx.note("prod has what was merged: cleaning up");
+    clean_up(cx, desk, facts, bridge).await;
     Ok(Deployed { done: None, merged: Merged::As(commit.clone()) })
 }
 

@@ -21,12 +21,12 @@ use crate::policy::Policy;
 use crate::redact::Redactor;
 use crate::render::checks::{self, CheckKind, Said};
 use crate::render::deploy;
-use crate::seal::{self, GateOutcome, GateResult};
+use crate::seal::{self, GateOutcome, GateResult, Previewed};
 
 pub(crate) mod pr_environment;
 pub(crate) mod tests;
 
-use pr_environment::{Previewed, Synced};
+use pr_environment::{Preview, Synced};
 use tests::Sound;
 
 impl Ended for Loaded {}
@@ -74,18 +74,27 @@ async fn open(cx: &Cx<'_>, check: &GateCheck) -> Result<Option<(Facts, Arc<Polic
     }
     let policy = cx.policy(&facts).await?;
     let known = judge::gate_state(&facts, &cx.project, &cx.deps.settings.seal);
-    if check.refresh == Refresh::No && matches!(known, GateState::Sealed(_)) {
+    let asked_ms = match check.refresh {
+        Refresh::No => 0,
+        // One that was made since it was asked for is as good as a new one.
+        Refresh::Yes => cx.envelope.enqueued_ms,
+    };
+    if known.result().is_some_and(|result| result.made_ms >= asked_ms) {
         return Ok(None);
     }
     let board = Board::new(cx.deps, &cx.project, &facts, &cx.job.id);
-    judge::announce(&board, &policy);
-    // What is not shown yet is created now, within the turn.
-    board.flush().await.map_err(stop_of_github)?;
+    if known == GateState::Missing {
+        // What is not shown yet is created now, within the turn.
+        judge::announce(cx, &facts, &policy, &board);
+        board.flush().await.map_err(stop_of_github)?;
+    }
     Ok(Some((facts, policy, board)))
 }
 
 /// The gate itself. A fault of the change is a result, not an error.
 async fn gate(cx: &Cx<'_>, desk: &Desk<'_>, lease: &Lease) -> Result<(), Stop> {
+    // Only now: what another gate check is still showing is not taken back.
+    judge::announce(cx, desk.facts, desk.policy, desk.board);
     let mut bridge = cx.stage(Stage::Checkout, Bridge::open(cx, desk.facts)).await?;
     let gated = match cx.stage(Stage::Load, bridge.load()).await {
         Ok(_) => gated(cx, desk, &mut bridge, lease).await?,
@@ -101,20 +110,29 @@ async fn gate(cx: &Cx<'_>, desk: &Desk<'_>, lease: &Lease) -> Result<(), Stop> {
         }
         Err(stop) => return Err(stop),
     };
-    let digest = |plan: &Plan| seal::plan_digest(&plan.digest_input);
+    let key = &cx.deps.settings.seal;
+    let digest = gated.preview.as_ref().map(|plan| seal::plan_digest(&plan.digest_input));
+    let before = judge::result_before(desk.facts, &cx.project, key);
+    let before = before.and_then(|result| result.previewed);
+    let now_ms = unix_ms(cx.now());
     let result = GateResult {
         v: seal::VERSION,
         project: cx.project.name.clone(),
+        pr: desk.facts.number,
+        base_branch: desk.facts.base_branch.clone(),
+        // GitHub counts in whole seconds: an approval of this very second may be of what was
+        // shown before.
+        previewed: Previewed::next(before, digest.as_deref(), (now_ms / 1000 + 1) * 1000),
         head: desk.facts.head.clone(),
         base: desk.facts.base.clone(),
         policy: desk.facts.policy.clone(),
         outcome: gated.outcome,
-        plan_digest: gated.preview.as_ref().map(digest),
+        plan_digest: digest,
         digest_input: gated.preview.map(|plan| plan.digest_input).unwrap_or_default(),
         tree: bridge.session.checkout().tree.clone(),
-        made_ms: unix_ms(cx.now()),
+        made_ms: now_ms,
     };
-    let seal = seal::seal(&result, &cx.deps.settings.seal);
+    let seal = seal::seal(&result, key);
     desk.board.say(CheckKind::PrEnvironment, gated.pr);
     desk.board.say(CheckKind::ProdPlan, gated.prod.sealed(&seal));
     bridge.close().await
@@ -164,13 +182,15 @@ async fn gated(
     }
     let pr = synced.said(cx, desk);
     desk.board.say(CheckKind::PrEnvironment, pr.clone());
-    desk.board.say(CheckKind::ProdPlan, checks::running(CheckKind::ProdPlan));
+    let running = checks::running(CheckKind::ProdPlan);
+    desk.board
+        .say(CheckKind::ProdPlan, judge::keeping(cx, desk.facts, CheckKind::ProdPlan, running));
     let previewed = cx.stage(Stage::ProdPlan, pr_environment::preview(desk, bridge)).await?;
     let prod = previewed.said();
     let (outcome, preview) = match previewed {
-        Previewed::Plan(plan) if plan.has_changes => (GateOutcome::Passed, Some(*plan)),
-        Previewed::Plan(plan) => (GateOutcome::NoChanges, Some(*plan)),
-        Previewed::Refused(_) => (GateOutcome::Failed, None),
+        Preview::Plan(plan) if plan.has_changes => (GateOutcome::Passed, Some(*plan)),
+        Preview::Plan(plan) => (GateOutcome::NoChanges, Some(*plan)),
+        Preview::Refused(_) => (GateOutcome::Failed, None),
     };
     Ok(Gated { outcome, pr, prod, preview })
 }
@@ -197,6 +217,6 @@ fn conclude_stopped(cx: &Cx<'_>, desk: &Desk<'_>, stop: &Stop) {
             }
             Stop::Broken { .. } | Stop::Later { .. } | Stop::Interrupted(_) => continue,
         };
-        desk.board.say(kind, said);
+        desk.board.say(kind, judge::keeping(cx, desk.facts, kind, said));
     }
 }

@@ -5,7 +5,7 @@
 //! and approval comes last sees the other's result, which was written before this read.
 
 use crate::clock::unix_ms;
-use crate::github::{CheckStatus, Facts, PrState, Review, ReviewState, Role};
+use crate::github::{Check, CheckStatus, Facts, PrState, ReviewState, Role};
 use crate::job::{Deploy, GateCheck, Job, Refresh, Scope};
 use crate::names::{JobId, NodeId};
 use crate::observe::What;
@@ -81,6 +81,8 @@ pub(crate) async fn judge(
     policy: &Policy,
     board: &Board,
 ) -> Result<(), Stop> {
+    let seen = facts;
+    let facts = &about_the_preview(facts, &cx.project, &cx.deps.settings.seal);
     let approval =
         cx.stage(Stage::Approval, async { Ok(approval::decide(facts, policy, &cx.project)) });
     let approval = approval.await?;
@@ -93,12 +95,17 @@ pub(crate) async fn judge(
     if !policy.approvers.is_empty() {
         board.say(CheckKind::Approval, checks::approval(&approval));
     }
-    let held = new_plan_awaits_approval(facts, policy, &cx.project);
     let next = match &gate {
-        _ if held.is_some() => Next::Held(held.into_iter().collect()),
         GateState::Missing | GateState::Running if !facts.fork => {
             await_gate(facts, policy, board);
             Next::Checking
+        }
+        _ if facts != seen && matches!(approval, Approval::Missing { .. }) => {
+            let why = vec![approve_again()];
+            if !deploy_is_under_way(cx, facts) && !deploy_asks_for_approval(facts, &cx.project) {
+                board.say(CheckKind::Deploy, deploy::refused(&why));
+            }
+            Next::Held(why)
         }
         gate => ask_for_deploy(cx, facts, policy, board, gate).await?,
     };
@@ -112,6 +119,22 @@ pub(crate) async fn judge(
     };
     sticky::show(cx, board, (facts, policy), state, None);
     Ok(())
+}
+
+/// The approvals that are there speak of another plan.
+fn approve_again() -> Refusal {
+    Refusal::new(
+        Reason::PlanChanged,
+        "The plan changed since it was approved. Look at the new preview, and approve again if it \
+         is what you want.",
+    )
+}
+
+/// The deploy that found the plan changed says so already, and how.
+fn deploy_asks_for_approval(facts: &Facts, project: &Project) -> bool {
+    let name = checks::name(CheckKind::Deploy, project);
+    let asks = CheckStatus::Completed(Conclusion::ActionRequired);
+    facts.checks.iter().any(|check| check.name == name && check.status == asks)
 }
 
 /// What happens next to a pull request.
@@ -143,15 +166,26 @@ async fn ask_for_gate(
         refresh: Refresh::No,
     }))
     .await?;
-    announce(board, policy);
+    announce(cx, facts, policy, board);
     Ok(())
 }
 
 /// Shows the gate's checks as queued.
-pub(crate) fn announce(board: &Board, policy: &Policy) {
+pub(crate) fn announce(cx: &Cx<'_>, facts: &Facts, policy: &Policy, board: &Board) {
     for kind in gate_checks(policy) {
-        board.say(kind, checks::queued(kind));
+        board.say(kind, keeping(cx, facts, kind, checks::queued(kind)));
     }
+}
+
+/// What a check says, with the last result kept behind it while a new one is made: which preview
+/// the approvals speak of must not be forgotten.
+pub(crate) fn keeping(cx: &Cx<'_>, facts: &Facts, kind: CheckKind, mut said: Said) -> Said {
+    let key = &cx.deps.settings.seal;
+    let before = result_before(facts, &cx.project, key);
+    if let (CheckKind::ProdPlan, Some(before)) = (kind, before) {
+        said.summary = format!("{}\n{}", said.summary, seal::seal(&before, key));
+    }
+    said
 }
 
 /// The checks that a full gate check concludes.
@@ -182,7 +216,7 @@ async fn ask_for_deploy(
         return Ok(Next::Ready);
     }
     let id = JobId::of_deploy(&cx.project.name, facts.number, &facts.head);
-    if deploy_is_settled(facts, &cx.project, &id) {
+    if deploy_is_settled(facts, policy, &cx.project, &id) {
         return Ok(Next::Settled);
     }
     let question = Question {
@@ -241,11 +275,17 @@ pub(crate) fn deploy_is_under_way(cx: &Cx<'_>, facts: &Facts) -> bool {
 }
 
 /// A deploy of this head was published and has not ended, or has succeeded.
-fn deploy_is_settled(facts: &Facts, project: &Project, id: &JobId) -> bool {
+///
+/// Where deploys merge, an open pull request with a success is one whose merge is under way, or
+/// whose worker died just before it: another deploy of it does no harm, and finishes the latter.
+fn deploy_is_settled(facts: &Facts, policy: &Policy, project: &Project, id: &JobId) -> bool {
     let name = checks::name(CheckKind::Deploy, project);
-    facts.checks.iter().filter(|check| check.name == name).any(|check| match check.status {
-        CheckStatus::Completed(conclusion) => conclusion == Conclusion::Success,
-        CheckStatus::Queued | CheckStatus::InProgress => check.external_id == id.as_str(),
+    let ours = |check: &&Check| check.name == name && check.external_id == id.as_str();
+    facts.checks.iter().filter(ours).any(|check| match check.status {
+        CheckStatus::Completed(conclusion) => {
+            conclusion == Conclusion::Success && policy.bot.merge_method.is_none()
+        }
+        CheckStatus::Queued | CheckStatus::InProgress => true,
     })
 }
 
@@ -266,12 +306,44 @@ pub(crate) fn gate_state(facts: &Facts, project: &Project, key: &SealKey) -> Gat
         return GateState::Running;
     }
     match seal::unseal(&check.summary, key, &project.name) {
-        Some(result) if result.head == facts.head && result.policy == facts.policy => {
-            GateState::Sealed(Box::new(result))
-        }
+        Some(result) if fits(&result, facts) => GateState::Sealed(Box::new(result)),
         Some(_) => GateState::Missing,
+        // Written by us under another key or by another version: nobody can say what it said.
+        None if seal::is_sealed(&check.summary) => GateState::Missing,
         None => GateState::Broke,
     }
+}
+
+/// A result is about one pull request, head, base branch and policy.
+fn fits(result: &GateResult, facts: &Facts) -> bool {
+    result.pr == facts.number
+        && result.head == facts.head
+        && result.base_branch == facts.base_branch
+        && result.policy == facts.policy
+}
+
+/// The newest result for this head, also while another is being made: what it says of previews that
+/// people saw still counts.
+pub(crate) fn result_before(facts: &Facts, project: &Project, key: &SealKey) -> Option<GateResult> {
+    let name = checks::name(CheckKind::ProdPlan, project);
+    let check = facts.checks.iter().find(|check| check.name == name)?;
+    let result = seal::before(&check.summary, key, &project.name)?;
+    (result.head == facts.head && result.pr == facts.number).then_some(result)
+}
+
+/// The facts without approvals and commands that speak of another plan than the one that people can
+/// see now: what came before the newest preview does not count once previews differed.
+pub(crate) fn about_the_preview(facts: &Facts, project: &Project, key: &SealKey) -> Facts {
+    let before = result_before(facts, project, key).and_then(|result| result.previewed);
+    let from_ms = before.map_or(0, |previewed| previewed.approved_from_ms);
+    let mut facts = facts.clone();
+    facts
+        .reviews
+        .retain(|review| review.state != ReviewState::Approved || review.submitted_ms >= from_ms);
+    if facts.command.as_ref().is_some_and(|command| command.created_ms < from_ms) {
+        facts.command = None;
+    }
+    facts
 }
 
 impl GateState {
@@ -307,35 +379,6 @@ fn waiting_command(facts: &Facts, project: &Project) -> Option<NodeId> {
     }
     let (_, rest) = check.summary.split_once("<!-- sluice:command ")?;
     NodeId::new(rest.split_once(" -->")?.0).ok()
-}
-
-/// A hidden line that remembers how many reviews there were when the plan was found to be another
-/// than the one that was approved.
-pub(crate) fn plan_changed_mark(facts: &Facts) -> String {
-    format!("{PLAN_CHANGED}{} -->", facts.reviews.len())
-}
-
-const PLAN_CHANGED: &str = "<!-- sluice:plan-changed ";
-
-/// The plan changed since it was approved: the approvals that were there do not speak of the new
-/// one. A newer approval does, and so does a command.
-fn new_plan_awaits_approval(facts: &Facts, policy: &Policy, project: &Project) -> Option<Refusal> {
-    let name = checks::name(CheckKind::Deploy, project);
-    let check = facts.checks.iter().find(|check| check.name == name)?;
-    let (_, rest) = check.summary.split_once(PLAN_CHANGED)?;
-    let known: usize = rest.split_once(" -->")?.0.parse().ok()?;
-    let approves = |review: &Review| {
-        review.state == ReviewState::Approved
-            && review.author.as_ref().is_some_and(|author| policy.approvers.contains(author))
-    };
-    if facts.command.is_some() || facts.reviews.iter().skip(known).any(approves) {
-        return None;
-    }
-    Some(Refusal::new(
-        Reason::PlanChanged,
-        "The plan changed since it was approved. Look at the new preview, and approve again if it \
-         is what you want.",
-    ))
 }
 
 /// The environment of a pull request.

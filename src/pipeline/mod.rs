@@ -148,9 +148,7 @@ async fn run(cx: &Cx<'_>) -> Result<(), Stop> {
     let limit = cx.deps.settings.gate_timeout;
     match &cx.envelope.job {
         // A gate check's time is for what it runs: it has to say that it was over.
-        Job::GateCheck(check) if check.scope == Scope::Full => {
-            Box::pin(gate::run(cx, check)).await
-        }
+        Job::GateCheck(check) if check.scope == Scope::Full => Box::pin(gate::run(cx, check)).await,
         Job::GateCheck(_) => cx.within(limit, judge::run(cx)).await,
         Job::Command(command) => cx.within(limit, command::run(cx, command)).await,
         // A deploy's time starts when it has prod.

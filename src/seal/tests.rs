@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
+use crate::names::PrNumber;
 
 fn project() -> ProjectName {
     ProjectName::new("warehouse").unwrap()
@@ -26,6 +27,9 @@ fn result(changes: Vec<DirectChange>) -> GateResult {
     GateResult {
         v: VERSION,
         project: project(),
+        pr: PrNumber(7),
+        base_branch: "main".to_owned(),
+        previewed: None,
         head: sha("c0ffee"),
         base: sha("ba5e"),
         policy: PolicySha::new("90110").unwrap(),

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::github::Facts;
 use crate::job::Deploy;
+use crate::lease::hold::Lease;
+use crate::lease::{LeaseKey, Standing};
+use crate::names::Environment;
 use crate::outcome::{Stage, Stop};
 use crate::pipeline::board::Board;
 use crate::pipeline::cx::Cx;
@@ -25,20 +28,48 @@ pub(crate) struct Desk<'a> {
     pub(crate) read_at: Instant,
 }
 
-/// Decides from the facts whether this head may go to prod.
-pub(crate) async fn run(cx: &Cx<'_>, desk: &Desk<'_>, facts: &Facts) -> Result<Cleared, Stop> {
-    decide(cx, desk.job, facts, &desk.policy).await
+/// Decides from the facts whether this head may go to prod. A pull request that prod is kept for
+/// was cleared when it was applied: it goes on, and whatever it still applies is cleared again
+/// then.
+pub(crate) async fn run(cx: &Cx<'_>, desk: &Desk<'_>, facts: &Facts) -> Result<(), Stop> {
+    if prod_is_kept(cx).await? {
+        cx.note("prod is kept for this pull request: going on where an earlier try stopped");
+        return Ok(());
+    }
+    decide(cx, desk.job, facts, &desk.policy).await.map(drop)
+}
+
+/// Whether prod is reserved for this pull request.
+pub(crate) async fn prod_is_kept(cx: &Cx<'_>) -> Result<bool, Stop> {
+    let prod = LeaseKey::Environment(cx.project.name.clone(), Environment::prod());
+    let leases = cx.deps.leases.inspect(&cx.project.name).await;
+    let leases = leases.map_err(|error| Stop::broken(error.to_string(), error))?;
+    Ok(leases.iter().any(|lease| {
+        lease.key == prod && lease.standing == Standing::Reserved && lease.owner.pr == cx.job.pr
+    }))
 }
 
 /// The facts as they are now that the lease is ours, cleared again if they had to be read again.
-pub(crate) async fn refresh(cx: &Cx<'_>, desk: &Desk<'_>, facts: &Facts) -> Result<Facts, Stop> {
+pub(crate) async fn refresh(
+    cx: &Cx<'_>,
+    desk: &Desk<'_>,
+    facts: &Facts,
+    lease: &Lease,
+) -> Result<Facts, Stop> {
     let age = cx.deps.clock.instant().saturating_duration_since(desk.read_at);
     if age < FRESH {
         return Ok(facts.clone());
     }
+    read_again(cx, desk, lease).await
+}
+
+/// The facts as they are now, cleared unless prod is kept for this pull request.
+pub(crate) async fn read_again(cx: &Cx<'_>, desk: &Desk<'_>, lease: &Lease) -> Result<Facts, Stop> {
     let facts = cx.stage(Stage::Gate, cx.facts(desk.job.command.as_ref())).await?;
-    let policy = cx.policy(&facts).await?;
-    decide(cx, desk.job, &facts, &policy).await?;
+    if !lease.was_reserved() {
+        let policy = cx.policy(&facts).await?;
+        decide(cx, desk.job, &facts, &policy).await?;
+    }
     Ok(facts)
 }
 
@@ -49,7 +80,9 @@ pub(crate) async fn decide(
     facts: &Facts,
     policy: &Policy,
 ) -> Result<Cleared, Stop> {
-    let gate = judge::gate_state(facts, &cx.project, &cx.deps.settings.seal);
+    let key = &cx.deps.settings.seal;
+    let gate = judge::gate_state(facts, &cx.project, key);
+    let facts = &judge::about_the_preview(facts, &cx.project, key);
     let question = Question {
         facts,
         policy,

@@ -76,11 +76,7 @@ pub(crate) fn show(cx: &Cx<'_>, desk: &Desk<'_>, facts: &Facts, result: &Result<
             comment(State::Deployed { merged }, done.map(|(plan, _)| PlanShown::Applied(plan)));
         }
         Err(Stop::Refused(refusals)) => {
-            let mut said = deploy::refused(refusals);
-            if refusals.iter().any(|refusal| refusal.reason == Reason::PlanChanged) {
-                said.summary = format!("{}\n{}", said.summary, judge::plan_changed_mark(facts));
-            }
-            desk.say(said);
+            desk.say(deploy::refused(refusals));
             comment(State::Refused(refusals), None);
         }
         Err(Stop::Superseded(newer)) => desk.say(checks::superseded(newer)),

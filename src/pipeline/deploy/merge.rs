@@ -91,6 +91,7 @@ pub(crate) async fn run(
     lease: &Lease,
 ) -> Result<Merged, Stop> {
     let Some(method) = desk.policy.bot.merge_method else {
+        lease.give_back(Release::Free);
         return Ok(Merged::NotWanted);
     };
     if desk.policy.bot.invalidate_environment_after_deploy {
@@ -101,14 +102,18 @@ pub(crate) async fn run(
     let merge = Merge {
         ask: crate::pipeline::ask(&cx.project, cx.job.pr, None),
         pr_id: ticket.facts().id.clone(),
-        head: ticket.head().clone(),
+        head: desk.job.head.clone(),
         method,
     };
-    let merged = merged(cx, desk, &merge).await;
+    let required = ticket.facts().required_pending.contains(&own(cx));
+    let merged = merged(cx, desk, &merge, (lease, required)).await;
     cx.tell(What::AppliedNotMerged(!matches!(merged, Ok(Ok(_)))));
     let commit = match merged? {
         Ok(commit) => commit,
-        Err(not) => return Ok(Merged::Not(not)),
+        Err(not) => {
+            cx.deps.ledger.withdraw_cleanup(&cx.project.name, cx.job.pr).await;
+            return Ok(Merged::Not(not));
+        }
     };
     lease.give_back(Release::Free);
     Ok(same_tree(commit, ticket.checkout()))
@@ -117,23 +122,31 @@ pub(crate) async fn run(
 /// Where the protection rules require the deploy's own check, it has to be concluded for the merge
 /// to be possible. Should that fail, it says so again.
 async fn conclude_before(cx: &Cx<'_>, desk: &Desk<'_>, ticket: &Ticket) -> Result<(), Stop> {
-    let own = checks::name(CheckKind::Deploy, &cx.project);
-    if !ticket.facts().required_pending.contains(&own) {
+    if !ticket.facts().required_pending.contains(&own(cx)) {
         return Ok(());
     }
-    desk.say(deploy::merging(ticket.head()));
+    desk.say(deploy::merging(&desk.job.head));
     desk.board.flush().await.map_err(stop_of_github)
 }
 
-/// Asks GitHub to merge until it does, the head has moved, or patience is over.
+fn own(cx: &Cx<'_>) -> String {
+    checks::name(CheckKind::Deploy, &cx.project)
+}
+
+/// Asks GitHub to merge until it does, the head has moved, or patience is over. A deploy check that
+/// is required stays concluded meanwhile: a failure of ours would be one more reason to refuse.
 async fn merged(
     cx: &Cx<'_>,
     desk: &Desk<'_>,
     merge: &Merge,
+    (lease, is_required): (&Lease, bool),
 ) -> Result<Result<MergedCommit, NotMerged>, Stop> {
     let deadline = cx.deps.clock.instant() + cx.deps.settings.merge_patience;
     let mut pause = AGAIN_FIRST;
     loop {
+        if !lease.is_standing() {
+            return Err(Stop::Interrupted("the lease was lost before the merge".to_owned()));
+        }
         let why = match cx.deps.github.merge(merge).await {
             Ok(MergeOutcome::Merged(commit)) => return Ok(Ok(commit)),
             Ok(MergeOutcome::HeadMoved) => return Ok(Err(NotMerged::HeadMoved)),
@@ -147,7 +160,9 @@ async fn merged(
         };
         let not = NotMerged::Refused(why);
         cx.tell(What::AppliedNotMerged(true));
-        desk.say(deploy::applied_not_merged(not.why(), not.next()));
+        if !is_required {
+            desk.say(deploy::applied_not_merged(not.why(), not.next()));
+        }
         if cx.deps.clock.instant() + pause >= deadline {
             return Ok(Err(not));
         }

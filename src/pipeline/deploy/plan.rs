@@ -28,25 +28,44 @@ pub(crate) struct Planned {
     pub(crate) facts: Facts,
 }
 
-/// Opens the checkout and builds the plan, under the lease.
+impl Planned {
+    /// Prod runs this code already.
+    pub(crate) fn is_in_prod(&self) -> bool {
+        !self.plan.has_changes
+    }
+}
+
+/// Opens the checkout and builds the plan, under the lease. Unless only the merge is left to do,
+/// the gate must have a result for this head, the merged tree must be sound, and the plan must be
+/// the one that was previewed.
 pub(crate) async fn run(
     cx: &Cx<'_>,
     desk: &Desk<'_>,
     facts: Facts,
-    _lease: &Lease,
+    lease: &Lease,
 ) -> Result<Planned, Stop> {
     desk.say(checks::running(CheckKind::Deploy));
-    let gate = judge::gate_state(&facts, &cx.project, &cx.deps.settings.seal);
+    let mut bridge = cx.stage(Stage::Checkout, Bridge::open(cx, &facts)).await?;
+    cx.stage(Stage::Load, bridge.load()).await?;
+    let plan = cx.stage(Stage::Plan, plan(desk, &facts, &mut bridge)).await?;
+    let mut planned = Planned { bridge, plan, facts };
+    if lease.was_reserved() && planned.is_in_prod() {
+        return Ok(planned);
+    }
+    let gate = judge::gate_state(&planned.facts, &cx.project, &cx.deps.settings.seal);
     let Some(gate) = gate.result() else {
         return Err(Stop::refused(Reason::GateMissing, "The gate has no result for this head."));
     };
-    let mut bridge = cx.stage(Stage::Checkout, Bridge::open(cx, &facts)).await?;
-    cx.stage(Stage::Load, bridge.load()).await?;
-    if bridge.session.checkout().tree != gate.tree {
-        test_again(cx, desk, &mut bridge).await?;
+    if planned.bridge.session.checkout().tree != gate.tree {
+        test_again(cx, desk, &mut planned.bridge).await?;
     }
-    let plan = cx.stage(Stage::Plan, plan(desk, &facts, &mut bridge, gate)).await?;
-    Ok(Planned { bridge, plan, facts })
+    // Nothing that this change does directly is left to do, such as after an apply that was stopped
+    // on its way: then there is nothing to have been previewed otherwise.
+    let digest = seal::plan_digest(&planned.plan.digest_input);
+    if !planned.plan.digest_input.is_empty() && gate.plan_digest.as_ref() != Some(&digest) {
+        return Err(Stop::Refused(vec![plan_changed(gate, &planned.plan)]));
+    }
+    Ok(planned)
 }
 
 /// The base has moved since the gate: what is deployed is tested as merged.
@@ -74,26 +93,12 @@ async fn test_again(cx: &Cx<'_>, desk: &Desk<'_>, bridge: &mut Bridge) -> Result
     ))
 }
 
-/// The prod plan; refused when it does something else than the one that was previewed.
-async fn plan(
-    desk: &Desk<'_>,
-    facts: &Facts,
-    bridge: &mut Bridge,
-    gate: &GateResult,
-) -> Result<Plan, Stop> {
+/// The prod plan.
+async fn plan(desk: &Desk<'_>, facts: &Facts, bridge: &mut Bridge) -> Result<Plan, Stop> {
     let at = gate::Desk { facts, policy: &desk.policy, board: &desk.board };
-    let planned =
-        gate::pr_environment::plan(&at, bridge, Purpose::Prod, &Environment::prod()).await?;
-    let plan = planned.map_err(|refusal| Stop::Refused(vec![refusal]))?;
-    if !plan.has_effect && !plan.has_changes {
-        // Prod runs it already: an earlier try applied it and did not get to the merge.
-        return Ok(plan);
-    }
-    let digest = seal::plan_digest(&plan.digest_input);
-    if gate.plan_digest.as_ref() != Some(&digest) {
-        return Err(Stop::Refused(vec![plan_changed(gate, &plan)]));
-    }
-    Ok(plan)
+    let prod = Environment::prod();
+    let planned = gate::pr_environment::plan(&at, bridge, Purpose::Prod, &prod).await?;
+    planned.map_err(|refusal| Stop::Refused(vec![refusal]))
 }
 
 /// What the base branch alone would change in prod.

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use crate::engine::{Applied, Checkout, Plan};
 use crate::github::Facts;
+use crate::lease::Release;
 use crate::lease::hold::Lease;
-use crate::lease::{Obstacle, Release, Wait};
-use crate::names::Sha;
 use crate::outcome::{Reason, Stop};
 use crate::pipeline::apply::{Applying, apply};
 use crate::pipeline::bridge::Bridge;
@@ -25,21 +24,22 @@ const ASK_AT_MOST: Duration = Duration::from_secs(15);
 
 /// Head, base, policy and plan, as they were all valid together, just now.
 ///
-/// It has one constructor, which reads everything again, and the apply cannot be had without it.
+/// [`Ticket::issue`] reads everything again, and no apply can be had without it.
 pub(crate) struct Ticket {
-    cleared: Cleared,
+    cleared: Option<Cleared>,
     planned: Planned,
 }
 
 impl Ended for Ticket {}
 
 impl Ticket {
-    /// Reads all facts again and issues the ticket if they allow this plan of this head.
+    /// Reads all facts again and issues the ticket if they allow this plan of this head. Asked when
+    /// every lease is held, so that nothing is waited for between this and the apply.
     pub(crate) async fn issue(
         cx: &Cx<'_>,
         desk: &Desk<'_>,
         planned: Planned,
-        lease: &Lease,
+        snapshots: &Lease,
     ) -> Result<Self, Stop> {
         let facts = mergeable_facts(cx, desk).await?;
         let policy = cx.policy(&facts).await?;
@@ -47,48 +47,54 @@ impl Ticket {
         let moved = facts.base != planned.facts.base
             && facts.base_project_tree != planned.facts.base_project_tree;
         if moved {
-            // Back to the head of the queue, to be planned on the new base.
-            return Err(Stop::Interrupted(format!(
-                "{} moved while the plan was built",
-                facts.base_branch
-            )));
+            let why = format!("{} moved while the plan was built.", facts.base_branch);
+            return Err(Stop::refused(Reason::BaseMoved, why));
         }
-        if !lease.is_standing() {
+        if !snapshots.is_standing() {
             return Err(Stop::Interrupted("the lease was lost before the apply".to_owned()));
         }
-        Ok(Self { cleared, planned: Planned { facts, ..planned } })
+        Ok(Self { cleared: Some(cleared), planned: Planned { facts, ..planned } })
+    }
+
+    /// A ticket for the merge alone: prod runs this head already, and is reserved for it. Whether
+    /// it should was decided when it was applied; that main lacks it helps nobody.
+    pub(crate) fn for_the_merge(planned: Planned) -> Self {
+        Self { cleared: None, planned }
     }
 
     /// Applies the plan, after people have been shown it.
+    ///
+    /// From before the first stage until the merge prod may run what main lacks: it is kept for
+    /// this pull request, also when this fails, unless prod turns out not to stand at this plan.
     pub(crate) async fn apply(
         &mut self,
         cx: &Cx<'_>,
         desk: &Desk<'_>,
-        lease: &Lease,
+        [environment, snapshots]: [&Lease; 2],
     ) -> Result<Applied, Stop> {
-        let who = self.cleared.approved_by().iter().map(|login| format!("@{login}"));
-        let who = who.collect::<Vec<_>>().join(", ");
+        let approved_by = self.cleared.as_ref().map_or(&[][..], Cleared::approved_by);
+        let who = approved_by.iter().map(|login| format!("@{login}")).collect::<Vec<_>>();
         if !who.is_empty() {
-            cx.note(format!("approved by {who}"));
+            cx.note(format!("approved by {}", who.join(", ")));
         }
-        let Planned { bridge, plan, facts } = &mut self.planned;
+        let Planned { bridge, plan, facts, .. } = &mut self.planned;
         finish::show_applying(cx, desk, facts, plan);
         desk.board.flush().await.map_err(stop_of_github)?;
-        let applying =
-            Applying { plan, environment: lease, board: &desk.board, check: CheckKind::Deploy };
-        let told = |obstacle: &Obstacle| cx.note(obstacle.to_string());
-        let wait = Wait::UpTo { at_most: cx.deps.settings.deploy_timeout, told: &told };
-        let applied = apply(cx, bridge, &applying, wait).await?;
-        if desk.policy.bot.merge_method.is_some() {
-            // From here until the merge prod runs what main lacks: nobody else may deploy.
-            lease.give_back(Release::Reserve);
+        if plan.has_effect {
+            environment.give_back(Release::Reserve);
         }
-        Ok(applied)
-    }
-
-    /// The head that the ticket is for.
-    pub(crate) fn head(&self) -> &Sha {
-        self.cleared.head()
+        let board = &desk.board;
+        let check = CheckKind::Deploy;
+        let applying = Applying { plan, environment, snapshots, board, check };
+        let applied = apply(cx, bridge, &applying).await;
+        let stays = match &applied {
+            Ok(applied) => applied.changed && desk.policy.bot.merge_method.is_some(),
+            Err(_) => may_stand_at(bridge, plan).await,
+        };
+        if !stays && !environment.was_reserved() {
+            environment.give_back(Release::Free);
+        }
+        applied
     }
 
     /// The facts that it was issued on.
@@ -102,8 +108,17 @@ impl Ticket {
     }
 
     /// It has served: the session that is left to close, and what was done.
-    pub(crate) fn spent(self) -> (Bridge, Plan, Cleared) {
-        (self.planned.bridge, self.planned.plan, self.cleared)
+    pub(crate) fn spent(self) -> (Bridge, Option<(Plan, Cleared)>) {
+        let Self { cleared, planned: Planned { bridge, plan, .. } } = self;
+        (bridge, cleared.map(|cleared| (plan, cleared)))
+    }
+}
+
+/// Whether prod may stand at the plan although applying it failed. Where nobody can say, it may.
+async fn may_stand_at(bridge: &mut Bridge, plan: &Plan) -> bool {
+    match bridge.session.environment(&plan.environment).await {
+        Ok(state) => state.is_some_and(|state| state.plan_id == plan.plan_id),
+        Err(_) => true,
     }
 }
 

@@ -1,8 +1,8 @@
 //! The pull request's own environment, and the preview of what a deploy would do to prod.
 
 use crate::engine::{EngineError, Fault, Plan, PlanRequest, Purpose};
-use crate::lease::Wait;
-use crate::lease::hold::Lease;
+use crate::lease::hold::{Lease, hold};
+use crate::lease::{Wait, Wish};
 use crate::names::Environment;
 use crate::outcome::{Conclusion, Reason, Refusal, StageOutcome, Stop};
 use crate::pipeline::apply::{Applying, apply};
@@ -23,7 +23,7 @@ pub(crate) enum Synced {
 }
 
 /// What became of the preview.
-pub(crate) enum Previewed {
+pub(crate) enum Preview {
     /// There is one.
     Plan(Box<Plan>),
     /// SQLMesh refuses.
@@ -40,7 +40,7 @@ impl Ended for Synced {
     }
 }
 
-impl Ended for Previewed {
+impl Ended for Preview {
     fn ended(&self) -> StageOutcome {
         match self {
             Self::Plan(plan) if plan.has_changes => StageOutcome::Ok,
@@ -63,7 +63,7 @@ impl Synced {
     }
 }
 
-impl Previewed {
+impl Preview {
     /// What its check run says.
     pub(crate) fn said(&self) -> Said {
         match self {
@@ -98,13 +98,19 @@ pub(crate) async fn run(
         Ok(plan) => plan,
         Err(refusal) => return Ok(Synced::Refused(refusal)),
     };
-    let stage = Applying {
-        plan: &plan,
-        environment: lease,
-        board: desk.board,
-        check: CheckKind::PrEnvironment,
-    };
-    match apply(cx, bridge, &stage, Wait::No).await {
+    let wish = Wish::snapshots(lease, plan.builds.clone(), Wait::No);
+    let keeper = cx.deps.keeper();
+    let applied = hold(&keeper, wish, async |snapshots| {
+        let applying = Applying {
+            plan: &plan,
+            environment: lease,
+            snapshots,
+            board: desk.board,
+            check: CheckKind::PrEnvironment,
+        };
+        apply(cx, bridge, &applying).await
+    });
+    match applied.await {
         Ok(_) => Ok(Synced::Plan(Box::new(plan))),
         Err(Stop::Refused(mut refusals)) if refusals.len() == 1 => {
             Ok(Synced::Refused(refusals.remove(0)))
@@ -114,11 +120,11 @@ pub(crate) async fn run(
 }
 
 /// What a deploy would do to prod, now.
-pub(crate) async fn preview(desk: &Desk<'_>, bridge: &mut Bridge) -> Result<Previewed, Stop> {
+pub(crate) async fn preview(desk: &Desk<'_>, bridge: &mut Bridge) -> Result<Preview, Stop> {
     let planned = plan(desk, bridge, Purpose::ProdPreview, &Environment::prod()).await?;
     Ok(match planned {
-        Ok(plan) => Previewed::Plan(Box::new(plan)),
-        Err(refusal) => Previewed::Refused(refusal),
+        Ok(plan) => Preview::Plan(Box::new(plan)),
+        Err(refusal) => Preview::Refused(refusal),
     })
 }
 
@@ -140,7 +146,7 @@ pub(crate) async fn plan(
         Err(EngineError::Declared { class: Fault::Uncategorized, message, .. }) => {
             return Ok(Err(Refusal::new(Reason::Uncategorized, message)));
         }
-        Err(EngineError::Declared { message, .. }) => {
+        Err(EngineError::Declared { class: Fault::Plan | Fault::Config, message, .. }) => {
             return Ok(Err(Refusal::new(Reason::PlanError, message)));
         }
         Err(error) => return Err(stop_of_engine(error, Reason::PlanError)),

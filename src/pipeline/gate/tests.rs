@@ -1,7 +1,7 @@
 //! Lint and unit tests: is the merged tree sound? Also run by a deploy whose tree is not the one
 //! that the gate tested.
 
-use crate::engine::{EngineError, LintReport, TestFailure, TestReport};
+use crate::engine::{EngineError, Fault, LintReport, TestFailure, TestReport};
 use crate::outcome::{Reason, Stage, StageOutcome, Stop};
 use crate::pipeline::bridge::Bridge;
 use crate::pipeline::cx::{Cx, Ended, stop_of_engine};
@@ -67,7 +67,7 @@ pub(crate) async fn unit_tests(
 /// A linter that fails itself is a violation.
 pub(crate) async fn run_lint(bridge: &mut Bridge) -> Result<LintReport, Stop> {
     match bridge.session.lint().await {
-        Err(EngineError::Declared { message, .. }) => {
+        Err(EngineError::Declared { class: Fault::Lint, message, .. }) => {
             Ok(LintReport { errors: vec![message], warnings: Vec::new() })
         }
         other => other.map_err(|error| stop_of_engine(error, Reason::TestsFailed)),
@@ -77,7 +77,7 @@ pub(crate) async fn run_lint(bridge: &mut Bridge) -> Result<LintReport, Stop> {
 /// A test runner that fails itself is a failing test.
 pub(crate) async fn run_tests(bridge: &mut Bridge) -> Result<TestReport, Stop> {
     match bridge.session.test().await {
-        Err(EngineError::Declared { message, .. }) => Ok(TestReport {
+        Err(EngineError::Declared { class: Fault::Test, message, .. }) => Ok(TestReport {
             failures: vec![TestFailure { name: "unit tests".to_owned(), text: message }],
             ..TestReport::default()
         }),

@@ -56,7 +56,7 @@ impl Facts {
     /// One more review, the newest.
     pub(super) fn review(mut self, who: &str, state: ReviewState, head: &str) -> Self {
         let author = (who != "ghost").then(|| login(who));
-        self.reviews.push(Review { author, state, commit: Some(sha(head)) });
+        self.reviews.push(Review { author, state, commit: Some(sha(head)), submitted_ms: 1 });
         self
     }
 
@@ -138,6 +138,9 @@ pub(super) fn gate(outcome: GateOutcome) -> GateResult {
     GateResult {
         v: seal::VERSION,
         project: project().name,
+        pr: PrNumber(7),
+        base_branch: "main".to_owned(),
+        previewed: None,
         head: sha(HEAD),
         base: sha(BASE),
         policy: facts().policy,

@@ -71,6 +71,7 @@ async fn a_plan_that_changed_since_its_preview_asks_for_a_new_approval() {
     town.mallory.approves(&pr).await.unwrap();
     town.until_quiet().await;
     assert_eq!(town.prod_applies(), 0, "mallory may not");
+    town.passes_a_second().await;
     town.carol.approves(&pr).await.unwrap();
     town.until_deployed(&pr).await;
     assert_eq!(town.in_prod("orders").unwrap(), "SELECT 1 AS order_id\n", "as main has it");

@@ -175,7 +175,7 @@ impl Town {
     }
 
     /// Waits until GitHub's clock, which counts in seconds, says something else.
-    async fn passes_a_second(&self) {
+    pub async fn passes_a_second(&self) {
         let second = || sluice::clock::unix_ms(self.deps.clock.now()) / 1000;
         let before = second();
         while second() == before {

@@ -3,6 +3,7 @@
 //! Owns pure translation. Refuses to ask anything.
 
 use sha2::{Digest, Sha256};
+use sluice::clock::unix_ms;
 use sluice::github::{Comment, MergedCommit, PrState, Review};
 use sluice::names::{PolicySha, Sha};
 
@@ -27,8 +28,14 @@ pub(super) fn reviews(reviews: shape::Nodes<shape::Review>) -> Vec<Review> {
         author: review.author.map(|author| author.login),
         state: review.state,
         commit: review.commit.map(|commit| commit.oid),
+        submitted_ms: review.submitted_at.as_deref().map_or(0, submitted_ms),
     };
     reviews.into_vec().into_iter().map(review).collect()
+}
+
+/// A time that does not parse is long ago: what depends on it then does not count.
+fn submitted_ms(time: &str) -> u64 {
+    humantime::parse_rfc3339(time).map_or(0, unix_ms)
 }
 
 pub(super) fn state(standing: &Standing, path: &str) -> Result<PrState, Failure> {

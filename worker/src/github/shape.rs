@@ -159,9 +159,12 @@ pub(super) struct RequiredContext {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Review {
     #[serde(deserialize_with = "review_state")]
     pub(super) state: ReviewState,
+    /// `None` until it is submitted.
+    pub(super) submitted_at: Option<String>,
     pub(super) author: Option<Actor>,
     pub(super) commit: Option<Object>,
 }
