@@ -99,7 +99,7 @@ name!(
     /// A GitHub repository, `owner/name`.
     Repository, "repository", "owner/name",
     |s| s.split_once('/').is_some_and(|(owner, name)| {
-        is_word(owner, 100, "-_.") && is_word(name, 100, "-_.") && !matches!(name, "." | "..")
+        [owner, name].iter().all(|part| is_word(part, 100, "-_.") && !matches!(*part, "." | ".."))
     })
 );
 
@@ -233,7 +233,7 @@ mod tests {
         assert!(Sha::new("A".repeat(40)).is_err());
         assert!(Sha::new("--upload-pack=x").is_err());
         assert!(Repository::new("acme/warehouse").is_ok());
-        for bad in ["acme", "acme/", "/x", "a/b/c", "acme/..", "a b/c"] {
+        for bad in ["acme", "acme/", "/x", "a/b/c", "acme/..", "acme/.", "../x", "./x", "a b/c"] {
             assert!(Repository::new(bad).is_err(), "{bad}");
         }
         assert!(ProjectName::new("Warehouse").is_err());
