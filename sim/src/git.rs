@@ -164,6 +164,17 @@ impl Git {
         Ok(Some(Object { oid: Oid::new(oid), kind, content }))
     }
 
+    /// The file mode that a path has in a commit; `None` when there is nothing.
+    pub(crate) fn mode(&self, commit: &Oid, path: &str) -> Result<Option<u32>, GitError> {
+        let arguments = ["ls-tree", "-z", "--full-tree", commit.as_str(), "--", path];
+        let output = self.run(&arguments, b"")?;
+        let line = String::from_utf8_lossy(&output);
+        let mode = line.split(' ').next().filter(|mode| !mode.is_empty());
+        let unreadable =
+            |_| GitError::Unreadable { command: "ls-tree".to_owned(), output: line.to_string() };
+        mode.map(|mode| u32::from_str_radix(mode, 8).map_err(unreadable)).transpose()
+    }
+
     /// Points a reference at a commit, whatever it pointed at before.
     pub(crate) fn update_ref(&self, name: &str, to: &Oid) -> Result<(), GitError> {
         self.run(&["update-ref", name, to.as_str()], b"").map(drop)

@@ -70,10 +70,19 @@ pub(crate) struct TreeEntry {
     name: String,
     #[graphql(skip)]
     home: RepositoryName,
+    #[graphql(skip)]
+    commit: git::Oid,
 }
 
 #[ComplexObject]
 impl TreeEntry {
+    async fn mode(&self, context: &Context<'_>) -> async_graphql::Result<u32> {
+        with_world(context, |world| {
+            let home = world.repository(&self.home)?;
+            home.git.mode(&self.commit, &self.path)?.ok_or(WorldError::NotFound)
+        })
+    }
+
     async fn object(&self, context: &Context<'_>) -> async_graphql::Result<Option<GitObject>> {
         with_world(context, |world| GitObject::find(world.repository(&self.home)?, &self.oid.0))
     }
@@ -212,6 +221,7 @@ impl Commit {
                 name: path.rsplit('/').next().unwrap_or_default().to_owned(),
                 path: path.clone(),
                 home: self.home.clone(),
+                commit: self.commit.oid.clone(),
             }))
         })
     }

@@ -15,12 +15,7 @@ use super::mirror::Mirror;
 use super::process::Input;
 use super::site::{Plot, Site};
 use super::stamp;
-
-/// The configuration files of SQLMesh that are data. `.env` goes along, as SQLMesh reads it.
-const DATA: [&str; 5] = ["config.yml", "config.yaml", "sqlmesh.yml", "sqlmesh.yaml", ".env"];
-
-/// The files that make a configuration more than data.
-const CODE: [&str; 2] = ["config.py", "dbt_project.yml"];
+use crate::configuration::{CODE, DATA};
 
 /// Files of a merged tree, which are gone when this is dropped.
 #[derive(Debug)]

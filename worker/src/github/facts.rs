@@ -14,13 +14,12 @@ use super::checks::Required;
 use super::documents;
 use super::graphql::Problem;
 use super::limits::Failure;
-use super::meaning::{folder, policy, project_tree, reviews, state, sticky};
+use super::meaning::{alias, folder, policy, project_tree, reviews, state, sticky};
 use super::patience::Tries;
 use super::shape::{self, Contexts, HeadCommit, Viewed, Written};
 use super::{HttpGitHub, rest};
+use crate::configuration;
 
-/// Aliases of files that need not exist.
-const FILES: [&str; 4] = ["folder", "yaml", "yml", "python"];
 /// Pages of a hundred checks and statuses that are read after the first.
 const MORE_PAGES: usize = 9;
 
@@ -64,7 +63,7 @@ impl HttpGitHub {
         let base_project_tree = target
             .and_then(|base| project_tree(&ask.path, base.tree.as_ref()?, base.folder.as_ref()));
         Ok(Facts {
-            policy: policy(target, base_project_tree.as_ref())?,
+            policy: policy(target, &pr.base_ref_oid)?,
             base_project_tree,
             base: target.map_or_else(|| pr.base_ref_oid.clone(), |target| target.oid.clone()),
             required_pending: required.pending(pr.base_ref.as_ref()),
@@ -216,19 +215,20 @@ fn variables(github: &HttpGitHub, ask: &Ask) -> Value {
         "" => name.to_owned(),
         folder => format!("{folder}/{name}"),
     };
-    json!({
+    let mut variables = json!({
         "owner": ask.repository.owner(),
         "name": ask.repository.name(),
         "number": ask.pr.0,
         "folder": folder,
         "inFolder": !folder.is_empty(),
-        "yaml": file("config.yaml"),
-        "yml": file("config.yml"),
-        "python": file("config.py"),
         "suites": github.app.suites(),
         "command": ask.command.as_ref().map_or("", NodeId::as_str),
         "withCommand": ask.command.is_some(),
-    })
+    });
+    for name in configuration::all() {
+        variables[alias(name)] = file(name).into();
+    }
+    variables
 }
 
 fn unknown(ask: &Ask) -> Failure {
@@ -238,7 +238,8 @@ fn unknown(ask: &Ask) -> Failure {
 
 fn may_be_missing(problem: &Problem) -> bool {
     let last = problem.path().next_back().unwrap_or_default();
-    (problem.is("NOT_FOUND") && (last == "command" || FILES.contains(&last)))
+    let is_file = || configuration::all().any(|name| alias(name) == last);
+    (problem.is("NOT_FOUND") && (matches!(last, "command" | "folder") || is_file()))
         || is_unread_rule(problem)
 }
 

@@ -9,6 +9,7 @@ use sluice::names::{PolicySha, Sha};
 
 use super::limits::Failure;
 use super::shape::{self, BaseCommit, Comments, Object, Standing};
+use crate::configuration::{CODE, DATA};
 
 /// The project's folder as git names it; empty for the repository itself.
 pub(super) fn folder(path: &str) -> &str {
@@ -58,60 +59,111 @@ pub(super) fn project_tree(path: &str, tree: &Object, asked: Option<&Object>) ->
     tree.map(|tree| tree.oid.clone())
 }
 
-/// A digest of the configuration files. Python may import its neighbours, so that with a
-/// `config.py` the whole folder counts. Without a base branch there is no configuration.
-pub(super) fn policy(
-    base: Option<&BaseCommit>,
-    project_tree: Option<&Sha>,
-) -> Result<PolicySha, Failure> {
-    let oid = |file: &Option<Object>| file.as_ref().map(|file| file.oid.clone());
+/// The name that a configuration file has in a GraphQL document.
+pub(super) fn alias(file: &str) -> String {
+    file.replace('.', "_")
+}
+
+/// A digest of what the configuration at the base is made of: its files, as long as all of them are
+/// plain data. Python may import what it likes and a link may lead anywhere, so that with one of
+/// them the whole repository counts; so it does where no file is known. Without a base branch it is
+/// the commit that the pull request remembers.
+pub(super) fn policy(base: Option<&BaseCommit>, remembered: &Sha) -> Result<PolicySha, Failure> {
     let parts = match base {
-        Some(base) if base.python.is_some() => vec![("tree", project_tree.cloned())],
-        Some(base) => vec![("config.yaml", oid(&base.yaml)), ("config.yml", oid(&base.yml))],
-        None => vec![],
+        None => vec![format!("commit {remembered}")],
+        Some(base) => data_files(base).unwrap_or_else(|| match &base.tree {
+            Some(tree) => vec![format!("tree {}", tree.oid)],
+            None => vec![format!("commit {}", base.oid)],
+        }),
     };
     let mut digest = Sha256::new();
-    for (name, oid) in parts {
-        if let Some(oid) = oid {
-            digest.update(format!("{name} {oid}\n"));
-        }
+    for part in parts {
+        digest.update(format!("{part}\n"));
     }
     PolicySha::new(hex::encode(digest.finalize()))
         .map_err(|source| Failure::invalid(source.to_string()))
+}
+
+/// The configuration files, when there are some and all of them are data.
+fn data_files(base: &BaseCommit) -> Option<Vec<String>> {
+    let file = |name: &str| base.files.get(&alias(name))?.as_ref();
+    if CODE.into_iter().any(|name| file(name).is_some()) {
+        return None;
+    }
+    let found: Vec<_> = DATA.into_iter().filter_map(|name| Some((name, file(name)?))).collect();
+    let is_data = !found.is_empty() && found.iter().all(|(_, file)| is_plain(file.mode));
+    is_data.then(|| found.iter().map(|(name, file)| format!("{name} {}", file.oid)).collect())
+}
+
+/// A file with content of its own: not a link, a submodule or a folder.
+fn is_plain(mode: u32) -> bool {
+    mode & 0o170_000 == 0o100_000
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::configuration;
+    use crate::github::shape::File;
 
     fn object(digit: char) -> Object {
         Object { oid: Sha::new(digit.to_string().repeat(40)).unwrap() }
     }
 
-    fn base() -> BaseCommit {
+    /// A base whose tree is `tree`, with these files.
+    fn base(tree: char, files: &[(&str, char, u32)]) -> BaseCommit {
+        let file = |&(name, oid, mode): &(&str, char, u32)| {
+            (alias(name), Some(File { oid: object(oid).oid, mode }))
+        };
         BaseCommit {
-            oid: object('b').oid,
-            tree: Some(object('0')),
+            oid: object(tree).oid,
+            tree: Some(object(tree)),
             folder: Some(object('1')),
-            yaml: Some(object('2')),
-            yml: None,
-            python: None,
+            files: files.iter().map(file).collect(),
+        }
+    }
+
+    fn of(base: &BaseCommit) -> PolicySha {
+        policy(Some(base), &object('0').oid).unwrap()
+    }
+
+    #[test]
+    fn the_policy_changes_with_each_of_its_files_and_with_nothing_else() {
+        for name in DATA {
+            let file = |tree, oid| of(&base(tree, &[(name, oid, 0o100_644)]));
+            assert_eq!(file('a', '2'), file('b', '2'), "{name} did not change");
+            assert_ne!(file('a', '2'), file('a', '3'), "{name}");
+        }
+        let all: Vec<_> = DATA.map(|name| of(&base('a', &[(name, '2', 0o100_644)]))).into();
+        assert!((1..all.len()).all(|n| !all[..n].contains(&all[n])), "a name does not count");
+    }
+
+    #[test]
+    fn what_may_lead_elsewhere_is_as_new_as_the_whole_repository() {
+        let plain = ("config.yaml", '2', 0o100_644);
+        for odd in [
+            [plain, ("config.py", '4', 0o100_644)],
+            [plain, ("dbt_project.yml", '4', 0o100_644)],
+            [plain, (".env", '4', 0o120_000)],
+        ] {
+            assert_ne!(of(&base('a', &odd)), of(&base('b', &odd)), "{odd:?}");
         }
     }
 
     #[test]
-    fn the_policy_changes_exactly_with_its_files() {
-        let of = |base: &BaseCommit, tree| policy(Some(base), Some(&object(tree).oid)).unwrap();
-        let yaml = base();
-        assert_eq!(of(&yaml, '1'), of(&yaml, '9'), "a model changed, the configuration did not");
-        let changed = BaseCommit { yaml: Some(object('3')), ..base() };
-        assert_ne!(of(&yaml, '1'), of(&changed, '1'));
-        let renamed = BaseCommit { yaml: None, yml: Some(object('2')), ..base() };
-        assert_ne!(of(&yaml, '1'), of(&renamed, '1'));
-        let python = BaseCommit { python: Some(object('4')), ..base() };
-        assert_ne!(of(&python, '1'), of(&python, '9'), "Python may import what changed");
-        assert_ne!(of(&python, '1'), of(&yaml, '1'));
+    fn without_a_configuration_nothing_is_known_for_longer_than_a_commit() {
+        assert_ne!(of(&base('a', &[])), of(&base('b', &[])));
+        let gone = |commit| policy(None, &object(commit).oid).unwrap();
+        assert_ne!(gone('a'), gone('b'));
+    }
+
+    #[test]
+    fn every_configuration_file_is_asked_for() {
+        for name in configuration::all() {
+            let asked = format!("{0}: file(path: ${0})", alias(name));
+            assert!(crate::github::documents::FACTS.contains(&asked), "{name}");
+        }
     }
 
     #[test]

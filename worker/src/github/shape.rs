@@ -3,6 +3,8 @@
 //! Owns field names. Refuses to decide: a value that is not known reads as the one that holds a
 //! pull request back.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer};
 use sluice::github::{MergeState, ReviewDecision, ReviewState};
 use sluice::names::{Login, NodeId, Sha};
@@ -125,12 +127,16 @@ pub(super) struct BaseCommit {
     pub(super) tree: Option<Object>,
     #[serde(default)]
     pub(super) folder: Option<Object>,
-    #[serde(default)]
-    pub(super) yaml: Option<Object>,
-    #[serde(default)]
-    pub(super) yml: Option<Object>,
-    #[serde(default)]
-    pub(super) python: Option<Object>,
+    /// The configuration files that were asked for, by alias.
+    #[serde(flatten)]
+    pub(super) files: BTreeMap<String, Option<File>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct File {
+    pub(super) oid: Sha,
+    /// As git has it.
+    pub(super) mode: u32,
 }
 
 #[derive(Debug, Deserialize)]

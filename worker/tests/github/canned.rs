@@ -70,7 +70,8 @@ pub(crate) fn facts() -> Value {
             "baseRef": {
                 "target": {
                     "oid": sha('b').as_str(), "tree": object('1'), "folder": object('2'),
-                    "yaml": object('3'), "yml": null, "python": null,
+                    "config_yaml": { "oid": sha('3').as_str(), "mode": 0o100_644 },
+                    "config_py": null,
                 },
                 "refUpdateRule": null, "rules": { "nodes": [] },
             },

@@ -29,7 +29,7 @@ async fn one_request_tells_everything() {
     let requests = town.finish();
     assert_eq!(requests.len(), 1);
     let variables = &requests[0].body["variables"];
-    assert_eq!(variables["yaml"], "warehouse/config.yaml");
+    assert_eq!(variables["config_yaml"], "warehouse/config.yaml");
     assert_eq!((&variables["withCommand"], &variables["suites"]), (&json!(false), &Value::Null));
 }
 
@@ -174,14 +174,14 @@ async fn a_list_of_commits_that_lags_is_not_believed() {
 #[tokio::test]
 async fn a_file_that_is_not_there_is_a_fact_and_anything_else_is_none() {
     let mut answer = facts();
-    pr(&mut answer)["baseRef"]["target"]["yaml"] = Value::Null;
+    pr(&mut answer)["baseRef"]["target"]["config_yaml"] = Value::Null;
     let at = |name| ["repository", "pullRequest", "baseRef", "target", name];
-    let town = Scripted::says(vec![problem(&answer, "NOT_FOUND", &at("yaml"), "no")]).await;
+    let town = Scripted::says(vec![problem(&answer, "NOT_FOUND", &at("config_yaml"), "no")]).await;
     let without = town.github.facts(&ask()).await.unwrap().policy;
     town.finish();
     assert_ne!(without, read(&facts()).await.policy);
 
-    let lost = || problem(&answer, "INTERNAL", &at("yaml"), "oops");
+    let lost = || problem(&answer, "INTERNAL", &at("config_yaml"), "oops");
     let town = Scripted::says(vec![lost(), lost(), lost()]).await;
     let error = town.github.facts(&ask()).await.unwrap_err();
     assert!(matches!(error, GitHubError::Unavailable { .. }), "{error:?}");

@@ -50,13 +50,37 @@ async fn the_policy_is_the_bases_configuration_and_nothing_else() {
     assert_eq!(model.policy, first.policy);
     let configured = push("warehouse/config.yaml", "gateways: {x: {}}").await;
     assert_ne!(configured.policy, first.policy);
-    let python = push("warehouse/config.py", "import models").await;
-    assert_ne!(python.policy, configured.policy);
-    let imported = push("warehouse/models/b.sql", "SELECT 4").await;
-    assert_ne!(imported.policy, python.policy);
+    let mut before = configured.policy;
+    for file in [
+        "warehouse/config.yml",
+        "warehouse/sqlmesh.yml",
+        "warehouse/sqlmesh.yaml",
+        "warehouse/.env",
+        "warehouse/config.py",
+    ] {
+        let policy = push(file, "# new").await.policy;
+        assert_ne!(policy, before, "{file}");
+        before = policy;
+    }
+    let imported = push("README.md", "Python may import what is beside its folder").await;
+    assert_ne!(imported.policy, before);
     // The pull request's own configuration has no say.
     town.alice.pushes(&pr, &[("warehouse/config.yaml", Some("users: []"))]).await.unwrap();
     assert_eq!(town.facts(&pr).await.policy, imported.policy);
+}
+
+#[tokio::test]
+async fn a_project_without_plain_configuration_has_a_new_policy_with_every_tree() {
+    let town = Town::found().await;
+    let pr = town.pr("orders").await;
+    let push = async |files: &[(&str, Option<&str>)]| {
+        town.bob.pushes_to_branch(&town.repository, "main", files).await.unwrap();
+        town.facts(&pr).await.policy
+    };
+    let none = push(&[("warehouse/config.yaml", None)]).await;
+    assert_ne!(push(&[("README.md", Some("one"))]).await, none);
+    let dbt = push(&[("warehouse/dbt_project.yml", Some("name: dbt"))]).await;
+    assert_ne!(push(&[("profiles/profiles.yml", Some("dev: {}"))]).await, dbt);
 }
 
 #[tokio::test]
