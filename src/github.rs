@@ -14,14 +14,17 @@ use crate::outcome::Conclusion;
 /// GitHub, or what stands in for it.
 #[async_trait]
 pub trait GitHub: Send + Sync {
-    /// All facts about a pull request, as of now, in one request (two when a command is asked for).
+    /// All facts about a pull request, as of now, in one request (two when a command is asked for,
+    /// more only for what is longer than a page).
     async fn facts(&self, ask: &Ask) -> Result<Facts, GitHubError>;
 
     /// Makes the report visible: check runs, the sticky comment, a reaction; in one request.
     ///
     /// Idempotent: after an ambiguous failure it reads back what exists (check run by head, name
     /// and `external_id`; comment by marker and author) and adopts it instead of writing twice.
-    async fn report(&self, report: &Report) -> Result<Reported, GitHubError>;
+    /// What was written before a failure is told with it. A second [`Attempt`] reads before it
+    /// creates anything.
+    async fn report(&self, report: &Report) -> Result<Reported, ReportError>;
 
     /// Merges, pinned to `head`, and reads the merged commit back. Never repeated blindly: after an
     /// ambiguous failure the pull request is read first. A pull request that was merged at this
@@ -248,6 +251,18 @@ pub struct Report {
     pub comment: Option<CommentWrite>,
     /// A comment that gets an 👀.
     pub eyes: Option<NodeId>,
+    /// Whether what it creates may be there already.
+    pub attempt: Attempt,
+}
+
+/// How much is known of what a report creates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Attempt {
+    /// It is not there.
+    #[default]
+    First,
+    /// A write of it failed or was given up: it may be there.
+    Again,
 }
 
 /// A check run as it shall be.
@@ -285,6 +300,16 @@ pub struct Reported {
     pub checks: Vec<(String, NodeId)>,
     /// The sticky comment, when the report had one.
     pub comment: Option<NodeId>,
+}
+
+/// Why a report is not visible as a whole.
+#[derive(Debug, thiserror::Error)]
+#[error("a report was not written as a whole")]
+pub struct ReportError {
+    /// What is visible as the report has it: not to be created again.
+    pub written: Reported,
+    /// Why the rest is not.
+    pub source: GitHubError,
 }
 
 /// A merge, pinned.

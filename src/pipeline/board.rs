@@ -13,7 +13,8 @@ use tokio::task::AbortHandle;
 
 use crate::clock::Clock;
 use crate::github::{
-    Ask, CheckStatus, CheckWrite, CommentWrite, Facts, GitHub, GitHubError, Report,
+    Ask, Attempt, CheckStatus, CheckWrite, CommentWrite, Facts, GitHub, GitHubError, Report,
+    ReportError, Reported,
 };
 use crate::names::{JobId, NodeId, Sha};
 use crate::pipeline::Deps;
@@ -56,6 +57,8 @@ struct State {
     comment_shown: Option<String>,
     comment_wanted: Option<String>,
     eyes: Option<NodeId>,
+    /// Whether everything that was written is known here.
+    attempt: Attempt,
 }
 
 #[derive(Default)]
@@ -165,24 +168,33 @@ impl Shared {
     async fn flush(&self) -> Result<(), GitHubError> {
         let _one_writer = self.writing.lock().await;
         let Some((report, faces)) = self.pending() else { return Ok(()) };
-        let reported = self.github.report(&report).await?;
+        // Only an answer says that all is known: a write that is given up half-way may be done.
+        self.state().attempt = Attempt::Again;
+        let (written, outcome) = match self.github.report(&report).await {
+            Ok(written) => (written, Ok(())),
+            Err(ReportError { written, source }) => (written, Err(source)),
+        };
         let mut state = self.state();
-        for (kind, face) in faces {
-            let row = state.checks.entry(kind).or_default();
-            let name = &self.place.names[&kind];
-            if let Some((_, id)) = reported.checks.iter().find(|(n, _)| n == name) {
-                row.id = Some(id.clone());
+        if outcome.is_ok() {
+            state.attempt = Attempt::First;
+            if state.eyes == report.eyes {
+                state.eyes = None;
             }
-            row.shown = Some(face);
         }
-        if let Some(comment) = report.comment {
-            state.comment = reported.comment.or(comment.id);
+        let Reported { checks, comment } = written;
+        for (kind, face) in faces {
+            let name = &self.place.names[&kind];
+            if let Some((_, id)) = checks.iter().find(|(n, _)| n == name) {
+                let row = state.checks.entry(kind).or_default();
+                row.id = Some(id.clone());
+                row.shown = Some(face);
+            }
+        }
+        if let (Some(id), Some(comment)) = (comment, report.comment) {
+            state.comment = Some(id);
             state.comment_shown = Some(comment.body);
         }
-        if state.eyes == report.eyes {
-            state.eyes = None;
-        }
-        Ok(())
+        outcome
     }
 
     /// What is to be written, and the faces that it will show; `None` when all is shown.
@@ -222,6 +234,7 @@ impl Shared {
             checks: writes,
             comment,
             eyes: state.eyes.clone(),
+            attempt: state.attempt,
         };
         Some((report, faces))
     }
@@ -255,3 +268,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ pub(super) const FACTS: &str =
 pub(super) const WRITTEN: &str = document!("written", "head_checks", "contexts", "comments");
 /// The next hundred checks and statuses of a commit.
 pub(super) const MORE_CONTEXTS: &str = document!("more_contexts", "contexts");
+/// The next hundred comments of a pull request.
+pub(super) const MORE_COMMENTS: &str = document!("more_comments");
 /// Whether a pull request is merged, and as what.
 pub(super) const STANDING: &str = document!("standing_of", "standing");
 /// Merges, and reads the merged commit back.

@@ -14,7 +14,7 @@ use super::checks::Required;
 use super::documents;
 use super::graphql::Problem;
 use super::limits::Failure;
-use super::meaning::{alias, folder, policy, project_tree, reviews, state, sticky};
+use super::meaning::{alias, folder, policy, project_tree, reviews, state};
 use super::patience::Tries;
 use super::shape::{self, Contexts, HeadCommit, Viewed, Written};
 use super::{HttpGitHub, rest};
@@ -68,7 +68,7 @@ impl HttpGitHub {
             base: target.map_or_else(|| pr.base_ref_oid.clone(), |target| target.oid.clone()),
             required_pending: required.pending(pr.base_ref.as_ref()),
             state: state(&pr.standing, &ask.path)?,
-            comment: sticky(pr.comments, &ask.marker),
+            comment: self.sticky(ask, pr.comments).await?,
             reviews: pr.reviews.map(reviews).unwrap_or_default(),
             id: pr.id,
             repository_id: repository.id,
@@ -118,11 +118,11 @@ impl HttpGitHub {
         let (viewed, _) =
             self.read::<Viewed<Written>>("facts", documents::WRITTEN, &variables).await?;
         let repository = viewed.repository.ok_or_else(|| unknown(ask))?;
-        Ok(Found {
-            viewer: viewed.viewer.login,
-            checks: repository.object,
-            comment: repository.pull_request.and_then(|pr| sticky(pr, &ask.marker)),
-        })
+        let comment = match repository.pull_request {
+            Some(comments) => self.sticky(ask, comments).await?,
+            None => None,
+        };
+        Ok(Found { viewer: viewed.viewer.login, checks: repository.object, comment })
     }
 
     async fn required(

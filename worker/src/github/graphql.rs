@@ -3,6 +3,8 @@
 //! Owns how GitHub words its problems. Refuses to drop partial data: what succeeded is what keeps
 //! a write from being done twice.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sluice::github::GitHubError;
@@ -17,6 +19,9 @@ pub(super) struct Reply {
     pub(super) data: Value,
     /// What went wrong, each with the path it belongs to.
     pub(super) problems: Vec<Problem>,
+    /// How long to stay away, if a limit was reached on the way: GitHub says so with status 200,
+    /// and what came before the limit is done.
+    pub(super) limit: Option<Duration>,
 }
 
 /// An entry of `errors`.
@@ -70,8 +75,22 @@ impl Problem {
 
 impl Client {
     /// Posts a document once. A reply that carries problems is still a reply, save for a rate
-    /// limit, which GitHub sends with status 200.
+    /// limit.
     pub(super) async fn graphql(
+        &self,
+        verb: &'static str,
+        document: &str,
+        variables: &Value,
+    ) -> Result<Reply, Failure> {
+        let reply = self.graphql_in_part(verb, document, variables).await?;
+        match reply.limit {
+            Some(after) => Err(Failure::Final(GitHubError::Limited { after })),
+            None => Ok(reply),
+        }
+    }
+
+    /// The same, for several writes of which some may be done: a limit comes with the data.
+    pub(super) async fn graphql_in_part(
         &self,
         verb: &'static str,
         document: &str,
@@ -91,10 +110,8 @@ impl Client {
             let what = "an answer that is not GraphQL's".to_owned();
             Failure::Ambiguous { what, source: Some(Box::new(source)) }
         })?;
-        if body.errors.iter().any(Problem::is_limit) {
-            let after = stay_away(&answer.headers, self.clock.now());
-            return Err(Failure::Final(GitHubError::Limited { after }));
-        }
-        Ok(Reply { data: body.data, problems: body.errors })
+        let limited = body.errors.iter().any(Problem::is_limit);
+        let limit = limited.then(|| stay_away(&answer.headers, self.clock.now()));
+        Ok(Reply { data: body.data, problems: body.errors, limit })
     }
 }

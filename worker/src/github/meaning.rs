@@ -4,24 +4,17 @@
 
 use sha2::{Digest, Sha256};
 use sluice::clock::unix_ms;
-use sluice::github::{Comment, MergedCommit, PrState, Review};
+use sluice::github::{MergedCommit, PrState, Review};
 use sluice::names::{PolicySha, Sha};
 
 use super::limits::Failure;
-use super::shape::{self, BaseCommit, Comments, Object, Standing};
+use super::shape::{self, BaseCommit, Object, Standing};
 use crate::configuration::{CODE, DATA};
 
 /// The project's folder as git names it; empty for the repository itself.
 pub(super) fn folder(path: &str) -> &str {
     let path = path.trim_start_matches("./").trim_matches('/');
     if path == "." { "" } else { path }
-}
-
-/// Ours is what GitHub says we wrote: anybody may quote the marker.
-pub(super) fn sticky(comments: Comments, marker: &str) -> Option<Comment> {
-    let all = comments.oldest.into_vec().into_iter().chain(comments.newest.into_vec());
-    let mut ours = all.filter(|c| c.viewer_did_author && c.body.contains(marker));
-    ours.next().map(|comment| Comment { id: comment.id, body: comment.body })
 }
 
 pub(super) fn reviews(reviews: shape::Nodes<shape::Review>) -> Vec<Review> {

@@ -5,6 +5,7 @@
 
 mod checks;
 mod client;
+mod comments;
 mod cut;
 mod documents;
 mod facts;
@@ -23,7 +24,7 @@ use async_trait::async_trait;
 pub use octocrab::secrecy::SecretString;
 use sluice::clock::Clock;
 use sluice::github::{
-    Ask, Facts, GitHub, GitHubError, Merge, MergeOutcome, Report, Reported, Role,
+    Ask, Facts, GitHub, GitHubError, Merge, MergeOutcome, Report, ReportError, Reported, Role,
 };
 use sluice::names::{Login, Repository};
 use sluice::observe::Observer;
@@ -115,7 +116,7 @@ impl GitHub for HttpGitHub {
         self.read_facts(ask).await
     }
 
-    async fn report(&self, report: &Report) -> Result<Reported, GitHubError> {
+    async fn report(&self, report: &Report) -> Result<Reported, ReportError> {
         self.write_report(report).await
     }
 

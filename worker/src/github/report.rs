@@ -3,7 +3,9 @@
 //! Owns which writes are left, and the reading back that tells. Refuses to decide what is written.
 
 use serde_json::{Map, Value, json};
-use sluice::github::{CheckWrite, CommentWrite, GitHubError, Report, Reported};
+use sluice::github::{
+    Attempt, CheckWrite, CommentWrite, GitHubError, Report, ReportError, Reported,
+};
 use sluice::names::NodeId;
 
 use super::checks::words_of;
@@ -28,39 +30,54 @@ enum Effect<'a> {
 }
 
 impl HttpGitHub {
-    /// Writes, and after an ambiguous failure reads what exists before it writes the rest.
-    pub(super) async fn write_report(&self, report: &Report) -> Result<Reported, GitHubError> {
+    /// Writes; whatever becomes of it, what is written is told.
+    pub(super) async fn write_report(&self, report: &Report) -> Result<Reported, ReportError> {
         let mut writes = writes_of(report);
-        if writes.is_empty() {
-            return Ok(Reported::default());
+        let whole = self.write_all(report, &mut writes).await;
+        let written = reported(writes);
+        match whole {
+            Ok(()) => Ok(written),
+            Err(source) => Err(ReportError { written, source }),
         }
+    }
+
+    /// Writes, and after a failure reads what exists before it writes the rest.
+    async fn write_all(
+        &self,
+        report: &Report,
+        writes: &mut [Write<'_>],
+    ) -> Result<(), GitHubError> {
         let mut tries = Tries::new(self.client.clock.as_ref(), self.patience);
-        loop {
-            let Err(mut failure) = self.write(report, &mut writes).await else {
-                return Ok(reported(writes));
-            };
+        let creates = writes.iter().any(|write| write.id.is_none());
+        let mut unclear = creates && report.attempt == Attempt::Again;
+        while writes.iter().any(|write| !write.done) {
             // Nothing is written again before GitHub has said what is there.
-            loop {
+            let done = match unclear {
+                true => self.look(report, writes).await.map(|()| unclear = false),
+                false => self.write(report, writes).await.inspect_err(|_| unclear = true),
+            };
+            if let Err(failure) = done {
                 tries.after(failure).await?;
-                match self.written(&report.ask, &report.head).await {
-                    Ok(found) => {
-                        self.adopt(&mut writes, found);
-                        break;
-                    }
-                    Err(unread) => failure = unread,
-                }
-            }
-            if writes.iter().all(|write| write.done) {
-                return Ok(reported(writes));
             }
         }
+        Ok(())
+    }
+
+    async fn look(&self, report: &Report, writes: &mut [Write<'_>]) -> Result<(), Failure> {
+        let found = self.written(&report.ask, &report.head).await?;
+        self.adopt(writes, found);
+        Ok(())
     }
 
     /// Sends what is left as one document. `Ok` means that nothing is left.
     async fn write(&self, report: &Report, writes: &mut [Write<'_>]) -> Result<(), Failure> {
         let (document, variables) = document(report, writes);
-        let reply = self.client.graphql("report", &document, &variables).await?;
-        settle(&reply, writes)
+        let reply = self.client.graphql_in_part("report", &document, &variables).await?;
+        let settled = settle(&reply, writes);
+        match reply.limit {
+            Some(after) => Err(Failure::Final(GitHubError::Limited { after })),
+            None => settled,
+        }
     }
 
     /// Takes what exists as written, if it is as it shall be, or else as what to rewrite.
@@ -106,9 +123,10 @@ fn writes_of(report: &Report) -> Vec<Write<'_>> {
     eyes.chain(checks).chain(report.comment.iter().map(comment)).collect()
 }
 
+/// What is as the report has it.
 fn reported(writes: Vec<Write<'_>>) -> Reported {
     let mut reported = Reported::default();
-    for Write { effect, id, .. } in writes {
+    for Write { effect, id, .. } in writes.into_iter().filter(|write| write.done) {
         match (effect, id) {
             (Effect::Check(check), Some(id)) => reported.checks.push((check.name.clone(), id)),
             (Effect::Comment(_), id) => reported.comment = id,

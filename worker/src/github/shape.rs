@@ -100,8 +100,17 @@ pub(super) struct MergeCommit {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Comments {
-    pub(super) oldest: Nodes<Comment>,
+    pub(super) oldest: CommentPage,
     pub(super) newest: Nodes<Comment>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CommentPage {
+    pub(super) total_count: u64,
+    pub(super) page_info: PageInfo,
+    #[serde(flatten)]
+    pub(super) list: Nodes<Comment>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,7 +1,7 @@
 //! GitHub's answers about one pull request, as it gives them.
 
 use serde_json::{Value, json};
-use sluice::github::{Ask, CheckStatus, CheckWrite, Report};
+use sluice::github::{Ask, Attempt, CheckStatus, CheckWrite, Report};
 use sluice::names::{JobId, NodeId, PrNumber, Repository, Sha};
 use sluice::outcome::Conclusion;
 
@@ -56,6 +56,12 @@ pub(crate) fn comment(id: &str, body: &str, ours: bool) -> Value {
     json!({ "id": id, "body": body, "viewerDidAuthor": ours })
 }
 
+/// A conversation's oldest comments, when there are no others.
+fn oldest(nodes: &Value) -> Value {
+    let page_info = json!({ "hasNextPage": false, "endCursor": null });
+    json!({ "totalCount": 0, "pageInfo": page_info, "nodes": nodes })
+}
+
 /// A whole answer to the facts query: open, approved by bob, no checks.
 pub(crate) fn facts() -> Value {
     json!({
@@ -66,7 +72,7 @@ pub(crate) fn facts() -> Value {
             "headRefName": "feature/a b", "baseRefName": "main", "baseRefOid": sha('0').as_str(),
             "mergeStateStatus": "CLEAN", "reviewDecision": "APPROVED",
             "state": "OPEN", "headRefOid": sha('a').as_str(), "mergeCommit": null,
-            "oldest": { "nodes": [] }, "newest": { "nodes": [] },
+            "oldest": oldest(&json!([])), "newest": { "nodes": [] },
             "baseRef": {
                 "target": {
                     "oid": sha('b').as_str(), "tree": object('1'), "folder": object('2'),
@@ -104,7 +110,7 @@ pub(crate) fn written(suites: &Value, comments: &Value) -> Value {
                 "oid": sha('a').as_str(), "statusCheckRollup": null,
                 "checkSuites": { "nodes": suites },
             },
-            "pullRequest": { "oldest": { "nodes": comments }, "newest": { "nodes": comments } },
+            "pullRequest": { "oldest": oldest(comments), "newest": { "nodes": comments } },
         },
     })
 }
@@ -127,5 +133,6 @@ pub(crate) fn report() -> Report {
         }],
         comment: None,
         eyes: None,
+        attempt: Attempt::First,
     }
 }

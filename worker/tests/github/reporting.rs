@@ -1,7 +1,7 @@
 //! Each effect once, whatever happens to the answer.
 
 use serde_json::{Value, json};
-use sluice::github::{CommentWrite, GitHub, GitHubError, Report};
+use sluice::github::{Attempt, CommentWrite, GitHub, GitHubError, Report};
 
 use crate::canned::{MARKER, comment, node, report, suite, written};
 use crate::scripted::{Say, Scripted, data, problem, status};
@@ -164,6 +164,56 @@ async fn a_refused_write_is_not_repeated() {
     let none = json!({ "w0": null });
     let town = Scripted::says(vec![problem(&none, "FORBIDDEN", &["w0"], "not an App")]).await;
     let error = town.github.report(&report()).await.unwrap_err();
-    assert!(matches!(error, GitHubError::Forbidden(_)), "{error:?}");
+    assert!(matches!(error.source, GitHubError::Forbidden(_)), "{error:?}");
+    assert_eq!(town.finish().len(), 1);
+}
+
+fn half_limited() -> Say {
+    let half = json!({ "w0": check_made(), "w1": null });
+    let message = "You have exceeded a secondary rate limit.";
+    problem(&half, "RATE_LIMITED", &["w1"], message)
+}
+
+#[tokio::test]
+async fn what_was_written_is_told_with_the_refusal_of_the_rest() {
+    let half = json!({ "w0": check_made(), "w1": null });
+    let refused = |kind| problem(&half, kind, &["w1"], "was submitted too quickly");
+    for answer in [refused("FORBIDDEN"), refused("UNPROCESSABLE"), half_limited()] {
+        let town = Scripted::says(vec![answer]).await;
+        let error = town.github.report(&with_comment()).await.unwrap_err();
+        assert_eq!(error.written.checks, [("SQLMesh - Linter".to_owned(), node("CR_1"))]);
+        assert_eq!(error.written.comment, None);
+        assert_eq!(town.finish().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_limit_that_came_with_data_is_still_a_limit() {
+    let town = Scripted::says(vec![half_limited()]).await;
+    let error = town.github.report(&with_comment()).await.unwrap_err();
+    assert!(matches!(error.source, GitHubError::Limited { .. }), "{error:?}");
+    town.finish();
+}
+
+#[tokio::test]
+async fn another_attempt_reads_before_it_creates() {
+    let exists = written(&json!([suite("sluice", 12, "CR_1", "job-1")]), &json!([]));
+    let made = json!({ "w1": comment_made() });
+    let town = Scripted::says(vec![half_limited(), data(&exists), data(&made)]).await;
+    town.github.report(&with_comment()).await.unwrap_err();
+    let again = Report { attempt: Attempt::Again, ..with_comment() };
+    let reported = town.github.report(&again).await.unwrap();
+    assert_eq!((&reported.checks[0].1, reported.comment), (&node("CR_1"), Some(node("IC_1"))));
+    let requests = town.finish();
+    let creates = requests.iter().filter(|r| r.document().contains("createCheckRun")).count();
+    assert_eq!(creates, 1);
+}
+
+#[tokio::test]
+async fn another_attempt_that_creates_nothing_reads_nothing() {
+    let mut again = Report { attempt: Attempt::Again, ..report() };
+    again.checks[0].id = Some(node("CR_1"));
+    let town = Scripted::says(vec![data(&json!({ "w0": check_made() }))]).await;
+    town.github.report(&again).await.unwrap();
     assert_eq!(town.finish().len(), 1);
 }

@@ -46,7 +46,7 @@ async fn every_disguise_of_a_limit_ends_the_call_at_once() {
     ];
     for (answer, seconds) in cases {
         let town = Scripted::says(vec![answer]).await;
-        match town.github.report(&report()).await.unwrap_err() {
+        match town.github.report(&report()).await.unwrap_err().source {
             GitHubError::Limited { after } => assert_eq!(after.as_secs(), seconds),
             other => panic!("{other:?}"),
         }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sluice::github::{
-    Ask, GitHub, GitHubError, MergeState, PrState, ReviewDecision, ReviewState, Role,
+    Ask, Attempt, GitHub, GitHubError, MergeState, PrState, Report, ReviewDecision, ReviewState,
+    Role,
 };
 use sluice::names::{Login, NodeId, PrNumber, Repository};
 use sluice_sim::faults::{Answer, Matching};
@@ -182,6 +183,26 @@ async fn a_quoted_marker_is_nobodys_sticky_comment() {
     let pr = town.pr("orders").await;
     town.mallory.comments(&pr, &format!("> {MARKER}\nall is well")).await.unwrap();
     assert_eq!(town.facts(&pr).await.comment, None);
+}
+
+#[tokio::test]
+async fn a_sticky_comment_amid_a_long_conversation_is_found() {
+    let town = Town::found().await;
+    let pr = town.pr("orders").await;
+    let report = Report { checks: vec![], ..town.report(&pr, "job-1").await };
+    for number in 0..60 {
+        town.mallory.comments(&pr, &format!("> {MARKER}\n{number}")).await.unwrap();
+    }
+    let made = town.github.report(&report).await.unwrap();
+    for number in 60..120 {
+        town.mallory.comments(&pr, &format!("> {MARKER}\n{number}")).await.unwrap();
+    }
+    assert!(made.comment.is_some());
+    let (facts, requests) = town.counted(town.github.facts(&town.ask(&pr))).await;
+    assert_eq!((facts.unwrap().comment.map(|comment| comment.id), requests), (made.comment, 2));
+    let again = Report { attempt: Attempt::Again, ..report };
+    town.github.report(&again).await.unwrap();
+    assert_eq!(town.standin.pr(&pr).unwrap().comments.len(), 121, "no second one of ours");
 }
 
 fn asking(town: &Town, pr: &Pr, comment: u64) -> Ask {

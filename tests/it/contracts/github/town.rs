@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use sluice::clock::{Clock, SystemClock};
-use sluice::github::{Ask, CheckStatus, CheckWrite, CommentWrite, Facts, GitHub, Report};
+use sluice::github::{Ask, Attempt, CheckStatus, CheckWrite, CommentWrite, Facts, GitHub, Report};
 use sluice::names::{JobId, NodeId, PrNumber, Repository, Sha};
 use sluice::observe::Observers;
 use sluice::outcome::Conclusion;
@@ -101,6 +101,7 @@ impl Town {
             checks: vec![check(job, CheckStatus::Completed(Conclusion::Success))],
             comment: Some(comment),
             eyes: None,
+            attempt: Attempt::First,
         }
     }
 

@@ -1,0 +1,137 @@
+//! Nothing is created twice, whatever became of the write before.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::collections::VecDeque;
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::clock::SystemClock;
+use crate::github::{Merge, MergeOutcome, Role};
+use crate::names::{Login, PrNumber, Repository};
+use crate::outcome::Conclusion;
+
+/// A GitHub that answers reports as it is told to, and remembers them.
+#[derive(Default)]
+struct Scripted {
+    answers: Mutex<VecDeque<Result<Reported, ReportError>>>,
+    seen: Mutex<Vec<Report>>,
+}
+
+#[async_trait]
+impl GitHub for Scripted {
+    async fn facts(&self, _: &Ask) -> Result<Facts, GitHubError> {
+        panic!("a board reads nothing")
+    }
+    async fn report(&self, report: &Report) -> Result<Reported, ReportError> {
+        self.seen.lock().unwrap().push(report.clone());
+        let answer = self.answers.lock().unwrap().pop_front();
+        match answer {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
+    }
+    async fn merge(&self, _: &Merge) -> Result<MergeOutcome, GitHubError> {
+        panic!("a board merges nothing")
+    }
+    async fn role(&self, _: &Repository, _: &Login) -> Result<Role, GitHubError> {
+        panic!("a board asks for no role")
+    }
+}
+
+fn node(id: &str) -> NodeId {
+    NodeId::new(id).unwrap()
+}
+
+fn checks(ids: &[(&str, &str)]) -> Vec<(String, NodeId)> {
+    ids.iter().map(|(name, id)| ((*name).to_owned(), node(id))).collect()
+}
+
+fn refused(written: Reported) -> Result<Reported, ReportError> {
+    Err(ReportError { written, source: GitHubError::Forbidden("too quickly".to_owned()) })
+}
+
+/// A board that wants two checks and a comment to be shown, and shows nothing yet.
+fn board(answers: Vec<Result<Reported, ReportError>>) -> (Arc<Scripted>, Shared) {
+    let github = Arc::new(Scripted { answers: Mutex::new(answers.into()), ..Scripted::default() });
+    let ask = Ask {
+        repository: Repository::new("acme/data").unwrap(),
+        pr: PrNumber(7),
+        path: ".".to_owned(),
+        marker: "<!-- ours -->".to_owned(),
+        command: None,
+    };
+    let names = [(CheckKind::Linter, "lint"), (CheckKind::UnitTests, "test")];
+    let place = Place {
+        ask,
+        repository_id: node("R_1"),
+        pr_id: node("PR_7"),
+        head: Sha::new("a".repeat(40)).unwrap(),
+        names: names.iter().map(|(kind, name)| (*kind, (*name).to_owned())).collect(),
+    };
+    let mut state = State { comment_wanted: Some("held".to_owned()), ..State::default() };
+    for (kind, name) in names {
+        let status = CheckStatus::Completed(Conclusion::Success);
+        let said = Said { status, title: name.to_owned(), summary: String::new() };
+        state.checks.insert(kind, Row { wanted: Some(said), ..Row::default() });
+    }
+    let shared = Shared {
+        github: github.clone(),
+        clock: Arc::new(SystemClock),
+        redactor: Arc::new(Redactor::new([""; 0])),
+        place,
+        job: JobId::new("job-1").unwrap(),
+        details_url: None,
+        every: Duration::ZERO,
+        state: Mutex::new(state),
+        writing: tokio::sync::Mutex::default(),
+        changed: Notify::new(),
+    };
+    (github, shared)
+}
+
+#[tokio::test]
+async fn what_was_written_before_a_refusal_is_not_created_again() {
+    let half = Reported { checks: checks(&[("lint", "CR_1")]), comment: Some(node("IC_1")) };
+    let rest = Reported { checks: checks(&[("test", "CR_2")]), comment: None };
+    let (github, board) = board(vec![refused(half), Ok(rest)]);
+    let error = board.flush().await.unwrap_err();
+    assert!(matches!(error, GitHubError::Forbidden(_)), "{error:?}");
+    board.flush().await.unwrap();
+    board.flush().await.unwrap();
+    let seen = github.seen.lock().unwrap();
+    assert_eq!(seen.len(), 2, "all is shown");
+    let names: Vec<_> = seen[1].checks.iter().map(|check| check.name.as_str()).collect();
+    assert_eq!((names, &seen[1].comment), (vec!["test"], &None));
+    assert_eq!((seen[0].attempt, seen[1].attempt), (Attempt::First, Attempt::Again));
+    let ids: Vec<_> = board.state().checks.values().map(|row| row.id.clone()).collect();
+    assert_eq!(ids, [Some(node("CR_1")), Some(node("CR_2"))]);
+    assert_eq!(board.state().comment, Some(node("IC_1")));
+}
+
+#[tokio::test]
+async fn a_write_that_nobody_waited_for_may_be_done() {
+    let (github, board) = board(vec![]);
+    for _ in 0..2 {
+        let mut write = std::pin::pin!(board.flush());
+        let once = std::future::poll_fn(|cx| std::task::Poll::Ready(write.as_mut().poll(cx)));
+        assert!(once.await.is_pending());
+    }
+    let attempts: Vec<_> = github.seen.lock().unwrap().iter().map(|r| r.attempt).collect();
+    assert_eq!(attempts, [Attempt::First, Attempt::Again]);
+}
+
+#[tokio::test]
+async fn once_all_is_written_nothing_is_read_any_more() {
+    let all = || Reported {
+        checks: checks(&[("lint", "CR_1"), ("test", "CR_2")]),
+        comment: Some(node("IC_1")),
+    };
+    let (github, board) = board(vec![refused(Reported::default()), Ok(all()), Ok(all())]);
+    board.flush().await.unwrap_err();
+    board.flush().await.unwrap();
+    board.state().comment_wanted = Some("deployed".to_owned());
+    board.flush().await.unwrap();
+    let attempts: Vec<_> = github.seen.lock().unwrap().iter().map(|r| r.attempt).collect();
+    assert_eq!(attempts, [Attempt::First, Attempt::Again, Attempt::First]);
+}
