@@ -17,6 +17,7 @@ use crate::assemble::assemble;
 pub(crate) async fn up(path: &Path) -> anyhow::Result<()> {
     let config = load(path)?;
     log("info");
+    sluice_worker::privacy::hide()?;
     let shutdown = CancellationToken::new();
     stop_on_signals(&shutdown)?;
     let told = Arc::new(|line: &str| tracing::info!("{line}"));

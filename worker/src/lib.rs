@@ -4,5 +4,6 @@ pub mod checkout;
 mod configuration;
 pub mod engine;
 pub mod github;
+pub mod privacy;
 pub mod run;
 pub mod sqlmesh;
