@@ -4,7 +4,7 @@ use sluice::outcome::Reason;
 use sluice_sim::PrSpec;
 use sluice_sim::world::{CheckConclusion, Protection};
 
-use crate::town::{APPROVAL, DEPLOY, LINTER, PR_ENVIRONMENT, PROD_PLAN, Setup, TAXED, TESTS, Town};
+use crate::town::{APPROVAL, DEPLOY, LINTER, PR_ENVIRONMENT, PROD_PLAN, TAXED, TESTS, Town};
 
 #[tokio::test]
 async fn a_change_that_nobody_approved_is_held() {
