@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sluice::clock::{Clock, SystemClock};
-use sluice::config::Config;
+use sluice::config::{Config, Variables, process_variables};
 use sluice::lease::memory::MemoryLeases;
 use sluice::ledger::MemoryLedger;
 use sluice::metrics::Metrics;
@@ -75,7 +75,7 @@ pub(crate) fn assemble(
         observer: observer.clone(),
         ledger: Arc::new(MemoryLedger::default()),
         projects: config.projects.iter().cloned().map(Arc::new).collect(),
-        settings: Arc::new(settings(config)?),
+        settings: Arc::new(settings(config, &process_variables())?),
     };
     let producer = sluice_producer::Deps {
         queue: queue.clone(),
@@ -169,10 +169,13 @@ fn engine(
     Ok(SqlMesh::new(Arc::new(mirrors), Arc::new(bridges), data, Duration::from_secs(60))?)
 }
 
-fn settings(config: &Config) -> anyhow::Result<Settings> {
+fn settings(config: &Config, variables: &Variables) -> anyhow::Result<Settings> {
     let secrets = &config.github.webhook_secrets;
     let seal = secrets.first().context("there is no webhook secret")?;
-    let known = secrets.iter().chain(&config.github.token).map(|secret| secret.expose().to_owned());
+    let ours = secrets.iter().chain(&config.github.token).map(|secret| secret.expose());
+    // What a project's Python may see, it may say: a warehouse quotes passwords in its errors.
+    let passed = config.projects.iter().flat_map(|project| &project.pass_env);
+    let known = ours.chain(passed.filter_map(|name| Some(variables.get(name)?.as_str())));
     Ok(Settings {
         seal: SealKey::derive(seal.expose().as_bytes()),
         redactor: Arc::new(Redactor::new(known)),
@@ -199,5 +202,48 @@ impl Credentials for FixedToken {
         _repository: &sluice::names::Repository,
     ) -> Result<Option<Token>, NoToken> {
         Ok(Some(Token::new(&self.0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use sluice::config::Role;
+
+    use super::*;
+
+    const FILE: &str = r#"
+        [[project]]
+        name = "warehouse"
+        repository = "acme/warehouse"
+        python = "python3"
+        pass_env = ["PGUSER", "PGPASSWORD"]
+        [[project]]
+        name = "lake"
+        repository = "acme/lake"
+        python = "python3"
+        pass_env = ["LAKE_KEY"]
+    "#;
+
+    #[test]
+    fn what_projects_may_see_is_redacted_like_our_own_secrets() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("sluice.toml");
+        std::fs::write(&file, FILE).unwrap();
+        let variables: Variables = [
+            ("SLUICE_WEBHOOK_SECRET", "of the webhook"),
+            ("GITHUB_TOKEN", "of the worker"),
+            ("PGPASSWORD", "of the warehouse"),
+            ("LAKE_KEY", "of the lake"),
+            ("HOME", "of nobody"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        let config = Config::load(Some(&file), &variables, &[Role::Producer, Role::Worker]);
+        let redactor = settings(&config.unwrap(), &variables).unwrap().redactor;
+        for secret in ["of the webhook", "of the worker", "of the warehouse", "of the lake"] {
+            assert_eq!(redactor.redact(secret), sluice::redact::REDACTED);
+        }
+        assert_eq!(redactor.redact("of nobody"), "of nobody");
     }
 }
