@@ -264,7 +264,7 @@ pub enum Disposition {
     Retry,
     /// Given back at once, to the head of its queue; not a failure.
     Requeue,
-    /// It failed for good, for this reason.
+    /// It failed for good, for this reason; without secrets, as it is stored and shown.
     Dead(String),
 }
 

@@ -119,10 +119,9 @@ pub async fn perform(
     cancel: CancellationToken,
 ) -> Disposition {
     let Some(project) = deps.project(envelope.job.project()) else {
-        return Disposition::Dead(format!(
-            "project {} is not configured here",
-            envelope.job.project()
-        ));
+        let why = format!("project {} is not configured here", envelope.job.project());
+        tracing::error!(job = %envelope.id, %why, "the job failed for good");
+        return Disposition::Dead(why);
     };
     let attempts_left = deps.settings.retry.left(attempt);
     let cx = Cx {
@@ -138,7 +137,12 @@ pub async fn perform(
     let result = Box::pin(run(&cx)).await;
     let disposition = match &result {
         Ok(()) => Disposition::Done,
-        Err(stop) => outcome::disposition(stop, attempts_left),
+        Err(stop) => match outcome::disposition(stop, attempts_left) {
+            Disposition::Dead(why) => {
+                Disposition::Dead(deps.settings.redactor.redact(&why).into_owned())
+            }
+            disposition => disposition,
+        },
     };
     settled(&cx, &result, &disposition);
     disposition

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use sluice::job::Envelope;
 use sluice::outcome::Disposition;
-use sluice::pipeline::{Deps, perform};
+use sluice::pipeline::{Deps, Settings, perform};
 use sluice::queue::{Delivery, Route};
+use sluice::redact::Redactor;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -125,28 +126,50 @@ impl Consumer {
 async fn run_one(deps: Deps, delivery: Box<dyn Delivery>, cancel: CancellationToken) {
     let attempt = delivery.attempt();
     let disposition = match Envelope::from_bytes(delivery.bytes()) {
-        Err(error) => Disposition::Dead(error.to_string()),
+        Err(error) => dead(&deps.settings.redactor, &error.to_string()),
         Ok(envelope) => {
-            let left = deps.settings.retry.left(attempt);
+            let working = deps.clone();
             // A task of its own, so that a panic ends the job and not its message.
-            let job = tokio::spawn(async move {
-                let disposition = perform(&deps, &envelope, attempt, cancel).await;
-                (disposition, envelope.id)
-            });
-            match job.await {
-                Ok((disposition, _)) => disposition,
-                Err(panic) if left > 0 => {
-                    tracing::error!(%panic, "a job panicked and is retried");
-                    Disposition::Retry
-                }
-                Err(panic) => Disposition::Dead(format!("the job panicked: {panic}")),
-            }
+            let job =
+                tokio::spawn(async move { perform(&working, &envelope, attempt, cancel).await });
+            let Settings { redactor, retry, .. } = &*deps.settings;
+            let left = retry.left(attempt);
+            job.await.unwrap_or_else(|panic| panicked(redactor, left, &panic.to_string()))
         }
     };
-    if let Disposition::Dead(why) = &disposition {
-        tracing::error!(%why, "a message goes to the dead letters");
-    }
     if let Err(error) = delivery.settle(disposition).await {
         tracing::warn!(%error, "a message could not be settled and comes back");
+    }
+}
+
+/// A panic is a fault of ours: it is retried like any other.
+fn panicked(redactor: &Redactor, attempts_left: u32, panic: &str) -> Disposition {
+    if attempts_left == 0 {
+        return dead(redactor, &format!("the job panicked: {panic}"));
+    }
+    let panic = redactor.redact(panic);
+    tracing::error!(%panic, "a job panicked and is retried");
+    Disposition::Retry
+}
+
+/// The end of a message that no job settled, and that nobody has logged yet.
+fn dead(redactor: &Redactor, why: &str) -> Disposition {
+    let why = redactor.redact(why).into_owned();
+    tracing::error!(%why, "a message goes to the dead letters");
+    Disposition::Dead(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_job_settled_takes_no_secret_to_the_dead_letters() {
+        let redactor = Redactor::new(["hush-hush"]);
+        let dead = dead(&redactor, "not a job: hush-hush");
+        assert_eq!(dead, Disposition::Dead("not a job: [redacted]".to_owned()));
+        let why = "the job panicked: no [redacted]".to_owned();
+        assert_eq!(panicked(&redactor, 0, "no hush-hush"), Disposition::Dead(why));
+        assert_eq!(panicked(&redactor, 1, "no hush-hush"), Disposition::Retry);
     }
 }

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use sluice::outcome::{Reason, Stage};
+use sluice::redact::REDACTED;
 use sluice_sim::faults::{Answer, Matching, WebhookFault};
 use sluice_sim::world::{CheckConclusion, CheckStatus};
 use sluice_sim::{Pr, PrSnapshot, PrSpec};
 use sluice_worker::run::Slots;
 
-use crate::town::{APPROVAL, DEPLOY, LINTER, PR_ENVIRONMENT, PROD_PLAN, Setup, TAXED, TESTS, Town};
+use crate::town::{
+    APPROVAL, DEPLOY, LINTER, PR_ENVIRONMENT, PROD_PLAN, SECRET, Setup, TAXED, TESTS, Town,
+};
 
 /// Gated once, deployed once, merged once.
 async fn is_done_once(town: &Town, pr: &Pr) {
@@ -94,6 +97,16 @@ async fn an_engine_that_panics_is_told_and_ends_as_a_dead_letter() {
     assert!(town.says(&pr, TESTS).contains("test panicked"), "{}", town.says(&pr, TESTS));
     assert_eq!(town.stages(&pr, Stage::Test), 2, "tried again");
     assert!(town.see(&pr).checks.iter().all(|check| check.status == CheckStatus::Completed));
+    town.finish_with(1).await;
+}
+
+#[tokio::test]
+async fn a_job_that_fails_for_good_takes_no_secret_to_the_dead_letters() {
+    let town = Town::of(Setup { retries: 0, ..Setup::default() }).await;
+    town.gated_pr("odd", "revenue", &format!("SELECT '{SECRET}' -- breaks in load\n")).await;
+    let letters = town.queue.dead();
+    let reason = &letters[0].reason;
+    assert!(reason.contains(REDACTED) && !reason.contains(SECRET), "{reason}");
     town.finish_with(1).await;
 }
 

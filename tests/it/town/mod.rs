@@ -27,8 +27,8 @@ mod setup;
 pub use engine::Warehouse;
 use heard::Heard;
 pub use leases::Losable;
-use setup::{Behind, SECRET};
-pub use setup::{PATIENCE, Setup, policy};
+use setup::Behind;
+pub use setup::{PATIENCE, SECRET, Setup, policy};
 
 pub const LINTER: &str = "SQLMesh - Linter";
 pub const TESTS: &str = "SQLMesh - Run Unit Tests";

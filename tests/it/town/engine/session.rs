@@ -95,6 +95,10 @@ impl Session for Open {
 
     async fn load(&mut self) -> Result<Loaded, EngineError> {
         self.warehouse.count("load");
+        if let Some(model) = self.with("-- breaks in load").first() {
+            let message = format!("no connection: {}", self.models[model]);
+            return Err(declared(Fault::Other, message));
+        }
         match self.with("-- does not parse").first() {
             Some(model) => Err(declared(Fault::Load, format!("{model} does not parse"))),
             None => Ok(Loaded { models: self.models.len() as u64, linter: true }),
