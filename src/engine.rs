@@ -244,6 +244,8 @@ pub struct DirectChange {
     pub forward_only: bool,
     /// Whether it may destroy data.
     pub destructive: bool,
+    /// The model's own code and metadata as one word, whatever is upstream of it.
+    pub fingerprint: String,
 }
 
 /// How far an apply is.

@@ -212,6 +212,9 @@ fn sentence(name: &str, before: &[&DirectChange], after: &[&DirectChange]) -> St
     match (before, after) {
         ([], after) => format!("`{name}`: not in the preview; now {}.", words(after)),
         (before, []) => format!("`{name}`: previewed as {}; now left alone.", words(before)),
+        (before, after) if words(before) == words(after) => {
+            format!("`{name}`: {} as previewed, but its code is another.", words(after))
+        }
         (before, after) => {
             format!("`{name}`: previewed as {}; now {}.", words(before), words(after))
         }

@@ -5,6 +5,7 @@
 //! cache, and two checkouts made in one tick of the kernel's clock could even hit each other's.
 //! Owns times under which a hit means "same content", in this checkout or any other.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::sys::stat::{UtimensatFlags, utimensat};
@@ -13,12 +14,13 @@ use sha2::{Digest, Sha256};
 
 use super::listing::Entry;
 
-/// The earliest time given, in seconds since 1970 (2004). From here to 2038 a time as a 64-bit
-/// float, as Python has it, keeps 22 bits of the second.
-const FIRST: i64 = 1 << 30;
+/// The earliest time given, in seconds since 1970 (2038): no real file is as new, so a file that has
+/// no stamp never hides one that has. From here to 2106, which is as far as NFS counts, a time as a
+/// 64-bit float, as Python has it, keeps 21 bits of the second.
+const FIRST: i64 = 1 << 31;
 
 /// How many seconds each of the two kinds of file has to itself.
-const SPAN: i64 = 1 << 29;
+const SPAN: i64 = 1 << 30;
 
 /// What a file's time stands for. A model's is later than anything shared, so that it is always the
 /// newest of those that SQLMesh looks at.
@@ -36,15 +38,22 @@ fn kind(within_project: &Path) -> Kind {
 }
 
 /// Gives the project's files in `folder` their times. `entries` is the project's whole listing.
+///
+/// # Errors
+/// Also when the filesystem keeps another time than it was given: files cut to the same latest time
+/// would be the same to SQLMesh.
 pub(super) fn stamp(folder: &Path, project: &str, entries: &[Entry<'_>]) -> std::io::Result<()> {
     for (path, time) in times(project, entries) {
-        utimensat(
-            nix::fcntl::AT_FDCWD,
-            &folder.join(path),
-            &time,
-            &time,
-            UtimensatFlags::NoFollowSymlink,
-        )?;
+        let path = folder.join(path);
+        let flags = UtimensatFlags::NoFollowSymlink;
+        utimensat(nix::fcntl::AT_FDCWD, &path, &time, &time, flags)?;
+        let kept = path.symlink_metadata()?;
+        if (kept.mtime(), kept.mtime_nsec()) != (time.tv_sec(), time.tv_nsec()) {
+            return Err(std::io::Error::other(format!(
+                "{}: this filesystem does not keep file times beyond 2038, to the nanosecond",
+                path.display()
+            )));
+        }
     }
     Ok(())
 }
@@ -78,16 +87,18 @@ fn times<'a>(
     })
 }
 
-/// 29 bits of seconds and 22 of their fraction, out of a digest.
+/// 30 bits of seconds and 21 of their fraction, out of a digest.
 fn moment(first: i64, digest: &[u8]) -> TimeSpec {
     let bits = digest.iter().take(8).fold(0_i64, |bits, byte| bits << 8 | i64::from(*byte));
     let seconds = first + (bits & (SPAN - 1));
-    let nanoseconds = ((bits >> 32 & ((1 << 22) - 1)) * 1_000_000_000) >> 22;
+    let nanoseconds = ((bits >> 32 & ((1 << 21) - 1)) * 1_000_000_000) >> 21;
     TimeSpec::new(seconds, nanoseconds)
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn entry<'a>(path: &'a str, id: &'a str) -> Entry<'a> {
@@ -107,6 +118,21 @@ mod tests {
         assert_eq!(time(&one, "w/models/a.sql"), time(&two, "w/models/a.sql"));
         assert!(time(&one, "w/models/a.sql") > time(&one, "w/config.yaml"));
         assert_eq!(time(&one, "x"), TimeSpec::new(0, 0), "outside the project");
+    }
+
+    #[test]
+    fn times_are_later_than_any_real_one_and_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("w/models")).unwrap();
+        let entries = [entry("w/config.yaml", "1"), entry("w/models/a.sql", "2")];
+        for entry in &entries {
+            std::fs::write(folder.path().join(entry.path), "").unwrap();
+        }
+        stamp(folder.path(), "w", &entries).unwrap();
+        for entry in &entries {
+            let kept = folder.path().join(entry.path).metadata().unwrap().mtime();
+            assert!((1 << 31..1 << 32).contains(&kept), "{kept}");
+        }
     }
 
     #[test]

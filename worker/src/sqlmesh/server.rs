@@ -48,6 +48,14 @@ pub(super) struct Launch {
 /// Why a fork server did not start.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StartError {
+    /// Its home could not be made.
+    #[error("{} could not be made: {source}", home.display())]
+    Home {
+        /// Which.
+        home: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     /// The interpreter could not be run at all.
     #[error("{} could not be started: {source}", python.display())]
     Spawn {

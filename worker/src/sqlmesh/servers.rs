@@ -3,9 +3,9 @@
 //! Owns starting on demand, again after a death, and not in a tight loop. What one project's Python
 //! may see of the environment, another's does not.
 
-use std::collections::{BTreeSet, HashMap};
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,13 +15,12 @@ use sluice::engine::EngineError;
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::connection::Connection;
-use super::server::{Launch, Server};
+use super::server::{Launch, Server, StartError};
 
-/// What a project's Python needs to find programs, its home, its language and its proxies. Nothing
-/// here is a secret of the worker's.
+/// What a project's Python needs to find programs, its language and its proxies. Nothing here is a
+/// secret of the worker's. Its home is not the worker's either, unless `HOME` is passed by name.
 const ALLOWED: &[&str] = &[
     "PATH",
-    "HOME",
     "USER",
     "LANG",
     "LC_ALL",
@@ -111,7 +110,11 @@ impl Servers {
             );
             return Err(EngineError::Broken { what, source: None });
         }
-        match Server::start(&self.launch(kind)).await {
+        let started = match self.launch(kind) {
+            Ok(launch) => Server::start(&launch).await,
+            Err(error) => Err(error),
+        };
+        match started {
             Ok(server) => {
                 *place = Place { server: Some(server.clone()), ..Place::default() };
                 Ok(server)
@@ -125,21 +128,34 @@ impl Servers {
         }
     }
 
-    fn launch(&self, kind: &Kind) -> Launch {
+    fn launch(&self, kind: &Kind) -> Result<Launch, StartError> {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
-        Launch {
+        let home = self.common.folder.join(format!("{number}.home"));
+        std::fs::create_dir(&home)
+            .map_err(|source| StartError::Home { home: home.clone(), source })?;
+        Ok(Launch {
             python: kind.python.clone(),
             scripts: self.common.folder.clone(),
             socket: self.common.folder.join(format!("{number}.sock")),
-            environment: environment(&kind.pass_env),
+            environment: environment(&kind.pass_env, &home),
             max_jobs: self.common.max_jobs,
             start_within: self.common.start_within,
             idle: self.common.idle,
-        }
+        })
     }
 }
 
-fn environment(passed: &BTreeSet<String>) -> Vec<(OsString, OsString)> {
+/// SQLMesh reads a personal configuration from its home. Each worker's may be another one, and its
+/// models are cached for all of them, so there is none, whoever's `HOME` was passed.
+fn environment(passed: &BTreeSet<String>, home: &Path) -> Vec<(OsString, OsString)> {
+    let own = [("HOME", home.to_owned()), ("SQLMESH_HOME", home.join(".sqlmesh"))];
     let names = ALLOWED.iter().copied().chain(passed.iter().map(String::as_str));
-    names.filter_map(|name| Some((name.into(), std::env::var_os(name)?))).collect()
+    let passed = names.filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
+    let mut all: BTreeMap<OsString, OsString> = passed.collect();
+    for (name, value) in own {
+        if name != "HOME" || !all.contains_key(OsStr::new(name)) {
+            all.insert(name.into(), value.into());
+        }
+    }
+    all.into_iter().collect()
 }

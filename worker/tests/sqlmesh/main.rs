@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod approved;
 mod processes;
+mod python;
 mod shop;
 mod venv;
 
@@ -61,7 +63,7 @@ async fn a_change_is_gated_and_deployed() {
     assert_eq!(preview.digest_input, pr.digest_input);
     assert!(pr.builds.iter().any(|key| key.contains("orders") && key.contains('@')));
     // The PR environment filled the tables; a view is made again wherever it is promoted.
-    assert!(preview.builds.iter().all(|key| key.contains("totals")), "{:?}", preview.builds);
+    assert!(preview.builds.iter().any(|key| key.contains("totals")), "{:?}", preview.builds);
     assert!(preview.markdown.contains("AS note"), "{}", preview.markdown);
 
     let mut deploy = shop.loaded().await;

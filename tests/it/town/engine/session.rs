@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sha2::{Digest, Sha256};
 use sluice::engine::{
     Applied, Change, Checkout, DirectChange, EngineError, EnvironmentState, Fault, Fence,
     LintReport, Loaded, ModelChange, Plan, PlanRequest, Progress, Session, TestFailure, TestReport,
@@ -64,15 +65,17 @@ impl Open {
         changes.extend(gone.map(|name| (name.clone(), Change::Removed)));
         changes
     }
-}
 
-fn direct((name, change): &(String, Change)) -> DirectChange {
-    DirectChange {
-        name: name.clone(),
-        change: *change,
-        category: Some("breaking".to_owned()),
-        forward_only: false,
-        destructive: false,
+    fn direct(&self, (name, change): &(String, Change)) -> DirectChange {
+        let sql = self.models.get(name).map(String::as_str).unwrap_or_default();
+        DirectChange {
+            name: name.clone(),
+            change: *change,
+            category: Some("breaking".to_owned()),
+            forward_only: false,
+            destructive: false,
+            fingerprint: hex::encode(&Sha256::digest(sql)[..8]),
+        }
     }
 }
 
@@ -152,7 +155,7 @@ impl Session for Open {
             models: changes.iter().map(model).collect(),
             uncategorized: self.with("-- uncategorized"),
             builds: changes.iter().map(builds).collect(),
-            digest_input: changes.iter().map(direct).collect(),
+            digest_input: changes.iter().map(|change| self.direct(change)).collect(),
             markdown: changes.iter().map(line).collect(),
         })
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import typing as t
 
@@ -17,9 +18,17 @@ from sqlmesh.utils.errors import NoChangesPlanError
 from sluice_bridge.project import Project
 from sluice_bridge.wire import clip
 
+try:
+    from sqlmesh.core.plan import stages
+except ImportError:
+    stages = None  # type: ignore[assignment]
+
 MAX_MARKDOWN = 200_000
 # SQLMesh versions before these flags existed plan without them.
 NEWER_FLAGS = ("preview_start", "preview_min_intervals")
+
+# As a model is called that cannot exist.
+STATEMENTS = "before_all and after_all"
 
 
 def build(project: Project, request: dict[str, t.Any]) -> t.Optional[Plan]:
@@ -139,16 +148,40 @@ class Description:
 
     def direct_changes(self) -> list[dict[str, t.Any]]:
         """What the author did, without what follows from it: this is what an approval means."""
-        return [
+        direct = [
             {
                 "name": self.name(snapshot),
                 "change": change,
                 "category": _category(change, snapshot),
                 "forward_only": change != "removed" and snapshot.is_forward_only,
                 "destructive": change == "directly_modified" and self._destructive(snapshot),
+                "fingerprint": _own_fingerprint(snapshot),
             }
             for change, snapshot in self.changes()
             if change in ("added", "removed", "directly_modified")
+            or (change == "metadata_updated" and self._by_itself(snapshot))
+        ]
+        return direct + self._statements()
+
+    def _by_itself(self, snapshot: Snapshot) -> bool:
+        """Whether the model's own metadata changed, and not just its parents'."""
+        new, old = self.diff.modified_snapshots[snapshot.name]
+        return _own_fingerprint(new) != _own_fingerprint(old)
+
+    def _statements(self) -> list[dict[str, t.Any]]:
+        """What runs before and after everything, as one entry, when it is another."""
+        if not getattr(self.diff, "has_environment_statements_changes", False):
+            return []
+        texts = sorted(each.json(sort_keys=True) for each in self.diff.environment_statements)
+        return [
+            {
+                "name": STATEMENTS,
+                "change": "directly_modified",
+                "category": None,
+                "forward_only": False,
+                "destructive": False,
+                "fingerprint": hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16],
+            }
         ]
 
     def builds(self) -> list[str]:
@@ -161,11 +194,51 @@ class Description:
             snapshot = plan.snapshots.get(s_id) or self.diff.new_snapshots[s_id]
             if not snapshot.version:
                 continue  # uncategorized: the plan cannot be applied
-            deployable = plan.deployability_index.is_deployable(s_id)
-            keys.add(f"{snapshot.name}@{snapshot.version if deployable else snapshot.dev_version}")
+            keys.add(_build(snapshot, plan.deployability_index))
             if s_id in self.diff.new_snapshots:
                 keys.add(f"{snapshot.name}@{snapshot.dev_version}")
-        return sorted(keys)
+        return sorted(keys | self._staged())
+
+    def _staged(self) -> set[str]:
+        """The versions that the evaluator's own stages write to; some of them are not in the
+        difference, such as prod's table under a forward-only change. Empty where this SQLMesh
+        cannot say: the stages are younger than plans are."""
+        if stages is None or self.plan.uncategorized or not has_effect(self.plan):
+            return set()
+        context, plan = self.project.context, self.plan.to_evaluatable()
+        # Intervals are brought up to date in the snapshots that it is given, and those are for the
+        # apply to change.
+        own = [
+            snapshot.copy(
+                update={
+                    "intervals": snapshot.intervals.copy(),
+                    "dev_intervals": snapshot.dev_intervals.copy(),
+                }
+            )
+            for snapshot in plan.new_snapshots
+        ]
+        plan = plan.copy(update={"new_snapshots": own})
+        keys = set()
+        for stage in stages.build_plan_stages(plan, context.state_reader, context.default_catalog):
+            keys |= {
+                _build(snapshot, stage.deployability_index)
+                for snapshot in self._written_by(stage)
+                if snapshot.version
+            }
+        return keys
+
+    def _written_by(self, stage: t.Any) -> t.Iterable[Snapshot]:
+        name = type(stage).__name__
+        if name == "PhysicalLayerUpdateStage":
+            # It names every model of the environment, and makes the tables that are not there.
+            evaluator = self.project.context.snapshot_evaluator
+            absent = getattr(evaluator, "get_snapshots_to_create", None)
+            return absent(stage.snapshots, stage.deployability_index) if absent else stage.snapshots
+        if name == "MigrateSchemasStage":
+            return stage.snapshots
+        if name == "BackfillStage":
+            return stage.snapshot_to_intervals
+        return ()
 
     def markdown(self) -> str:
         """The plan in the words of the reference bot's summary."""
@@ -222,3 +295,14 @@ class Description:
 def _category(change: str, snapshot: t.Any) -> t.Optional[str]:
     category = None if change == "removed" else snapshot.change_category
     return None if category is None else SNAPSHOT_CHANGE_CATEGORY_STR[category]
+
+
+def _own_fingerprint(snapshot: t.Any) -> str:
+    """The hashes of a model's own code and metadata, without those of its parents."""
+    own = snapshot.fingerprint
+    return f"{own.data_hash}-{own.metadata_hash}"
+
+
+def _build(snapshot: Snapshot, index: t.Any) -> str:
+    version = snapshot.version if index.is_deployable(snapshot) else snapshot.dev_version
+    return f"{snapshot.name}@{version}"

@@ -11,6 +11,7 @@ import importlib
 import os
 import platform
 import typing as t
+from pathlib import Path
 
 # Imported on first use by SQLMesh's loader, planner and evaluator: found by comparing `sys.modules`
 # before and after a job. One that is missing in this Python is not needed by it.
@@ -40,6 +41,11 @@ def load() -> dict[str, t.Any]:
     Raises ImportError when SQLMesh itself is missing.
     """
     sqlmesh = importlib.import_module("sqlmesh")
+    # Older versions do not ask the environment. No personal configuration is read, and its time is
+    # part of no model's cache key.
+    importlib.import_module("sqlmesh.core.constants").SQLMESH_PATH = Path(
+        os.environ["SQLMESH_HOME"]
+    )
     importlib.import_module("sluice_bridge.job")
     for name in WARM:
         try:

@@ -98,13 +98,20 @@ class Project:
         }
 
     def lint(self) -> dict[str, t.Any]:
-        """Every violation, by level."""
+        """The first violations of each level, and how many more there are."""
         report: dict[str, list[str]] = {"errors": [], "warnings": []}
-        for violation in self.context.lint_models(raise_on_error=False)[:MAX_FINDINGS]:
+        left_out = dict.fromkeys(report, 0)
+        for violation in self.context.lint_models(raise_on_error=False):
             level = "errors" if violation.violation_type == "error" else "warnings"
+            if len(report[level]) == MAX_FINDINGS:
+                left_out[level] += 1
+                continue
             rule = violation.rule.name
             text = f"{violation.model.name}: {rule}: {violation.violation_msg}"
             report[level].append(clip(text, 2_000))
+        for level, count in left_out.items():
+            if count:
+                report[level].append(f"… and {count:,} more {level}")
         return report
 
     def test(self) -> dict[str, t.Any]:
