@@ -51,15 +51,15 @@ impl Connection {
         });
         let greeted = greeted.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         match greeted {
-            Ok((reader, writer, Some(Greeting::Hello { pid }))) => {
-                let end = server.end_of(pid);
+            Ok((reader, writer, Some(Greeting::Hello { job }))) => {
+                let end = server.end_of(job);
                 Ok(Self { reader, writer, server, end, requests: 0 })
             }
             Ok((_, _, Some(Greeting::Busy))) => {
                 Err(EngineError::Busy("the bridge runs as many jobs as it may".to_owned()))
             }
-            Ok((_, _, None)) => Err(lost("starting", io::ErrorKind::UnexpectedEof.into(), &server)),
-            Err(error) => Err(lost("starting", error, &server)),
+            Ok((_, _, None)) => Err(lost("starting", io::ErrorKind::UnexpectedEof.into())),
+            Err(error) => Err(lost("starting", error)),
         }
     }
 
@@ -91,11 +91,6 @@ impl Connection {
                 }
             }
         }
-    }
-
-    /// The error for a failure during `what`.
-    pub(super) fn lost(&self, what: &str, error: io::Error) -> EngineError {
-        lost(what, error, &self.server)
     }
 
     /// Hangs up, which ends the process, and returns when it is gone with all that it started.
@@ -136,9 +131,10 @@ impl Connection {
     }
 }
 
-fn lost(what: &str, error: io::Error, server: &Server) -> EngineError {
-    let output = server.output();
-    let what = format!("the bridge was lost while {what}: {error}; it printed last:\n{output}");
+/// The error for a failure during `what`. What was printed is in the log: all of a server's jobs print
+/// to one place, and another project's lines are not this one's to read.
+pub(super) fn lost(what: &str, error: io::Error) -> EngineError {
+    let what = format!("the bridge was lost while {what}: {error}");
     EngineError::Broken { what, source: Some(Box::new(error)) }
 }
 

@@ -80,7 +80,6 @@ pub(super) enum StartError {
 pub(super) struct Server {
     socket: PathBuf,
     ends: Arc<Ends>,
-    output: Tail,
     stopping: CancellationToken,
     jobs: Arc<AtomicU64>,
     _stop_on_drop: DropGuard,
@@ -111,7 +110,6 @@ impl Server {
         let server = Self {
             socket: launch.socket.clone(),
             ends: ends.clone(),
-            output,
             stopping: stopping.clone(),
             jobs: jobs.clone(),
             _stop_on_drop: stopping.clone().drop_guard(),
@@ -136,21 +134,16 @@ impl Server {
         self.stopping.is_cancelled()
     }
 
-    /// The last lines of what it and its jobs printed.
-    pub(super) fn output(&self) -> String {
-        self.output.text()
-    }
-
     /// Ends it, with all its jobs. Returns at once; the jobs' ends are told as ever.
     pub(super) fn stop(&self) {
         self.stopping.cancel();
     }
 
-    /// Comes when the job `pid` is gone with all that it started; closes without a word when the
+    /// Comes when the `job` is gone with all that it started; closes without a word when the
     /// server ended first, and then the job is gone as well.
-    pub(super) fn end_of(&self, pid: i32) -> oneshot::Receiver<End> {
+    pub(super) fn end_of(&self, job: u64) -> oneshot::Receiver<End> {
         self.jobs.fetch_add(1, Ordering::Relaxed);
-        self.ends.of(pid)
+        self.ends.of(job)
     }
 }
 
@@ -247,8 +240,8 @@ struct Ends(Mutex<EndsState>);
 
 #[derive(Default)]
 struct EndsState {
-    waiting: HashMap<i32, oneshot::Sender<End>>,
-    early: HashMap<i32, End>,
+    waiting: HashMap<u64, oneshot::Sender<End>>,
+    early: HashMap<u64, End>,
     closed: bool,
 }
 
@@ -256,25 +249,25 @@ struct EndsState {
 const MAX_EARLY: usize = 64;
 
 impl Ends {
-    fn of(&self, pid: i32) -> oneshot::Receiver<End> {
+    fn of(&self, job: u64) -> oneshot::Receiver<End> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.early.remove(&pid) {
+        match state.early.remove(&job) {
             // The receiver is right here.
             Some(end) => drop(sender.send(end)),
             None if state.closed => drop(sender),
-            None => drop(state.waiting.insert(pid, sender)),
+            None => drop(state.waiting.insert(job, sender)),
         }
         receiver
     }
 
     fn tell(&self, end: End) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = state.waiting.remove(&end.pid) {
+        if let Some(sender) = state.waiting.remove(&end.job) {
             // A session that was dropped does not wait.
             let _ = sender.send(end);
         } else if state.early.len() < MAX_EARLY {
-            state.early.insert(end.pid, end);
+            state.early.insert(end.job, end);
         }
     }
 

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Connection, Failure};
+use super::connection::{self, Connection, Failure};
 use super::wire::Request;
 
 /// How long each operation may take before its processes are killed.
@@ -123,7 +123,7 @@ pub(super) async fn ask<T: DeserializeOwned>(
         reply = timeout(within, open.call(request, watch)) => match reply {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(Failure::Declared(error))) => return Err(error),
-            Ok(Err(Failure::Lost(error))) => open.lost(what, error),
+            Ok(Err(Failure::Lost(error))) => connection::lost(what, error),
             Err(_) => EngineError::Timeout { what: what.to_owned(), after: within },
         },
     };

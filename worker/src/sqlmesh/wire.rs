@@ -65,7 +65,8 @@ pub(super) struct FenceAnswer {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Greeting {
     Hello {
-        pid: i32,
+        /// The server's number of it.
+        job: u64,
     },
     /// As many jobs as the server allows are running.
     Busy,
@@ -136,6 +137,8 @@ pub(super) enum Notice {
 /// How a job's process ended; nothing that it started is left.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(super) struct End {
+    /// The server's number of it.
+    pub(super) job: u64,
     pub(super) pid: i32,
     /// Its exit code, or minus the signal that killed it.
     pub(super) status: i32,

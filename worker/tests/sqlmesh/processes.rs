@@ -68,6 +68,7 @@ async fn a_killed_job_is_an_error_and_its_orphans_go() {
     let error = applying.await.unwrap();
     assert!(matches!(error, EngineError::Broken { .. }), "{error}");
     assert!(!runs(far) && runs(server));
+    assert!(!error.to_string().contains("printed"), "another job's lines: {error}");
     drop(shop);
 }
 

@@ -41,3 +41,51 @@ assert report['warnings'][-1] == '… and 7 more warnings', report['warnings'][-
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_conflict_is_over_sqlmeshs_own_table() {
+    runs(
+        "
+from duckdb import IOException
+from sluice_bridge.faults import classify
+
+twice = 'duplicate key value violates unique constraint '
+assert classify(Exception(twice + '\"_snapshots_pkey\"'), 'apply') == 'conflict'
+assert classify(Exception(twice + '\"daily_snapshots_pkey\"'), 'apply') == 'other'
+assert classify(Exception(twice + '\"ids\" in table _snapshots_of_stock'), 'apply') == 'other'
+locked = 'Could not set lock on file \"x.duckdb\"'
+assert classify(IOException(locked), 'apply') == 'other', 'a model attached it'
+assert classify(Exception(locked), 'plan') == 'other'
+",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_outlives_a_connection_that_fails() {
+    runs(
+        "
+import errno, os, socket
+from sluice_bridge.server import Server
+
+server = Server('s', 0, 1, 0)
+gone = socket.socket(socket.AF_UNIX)
+gone.connect('s')
+gone.close()
+server._accept()  # there is nobody to tell that it is busy
+
+def no_fork():
+    raise OSError(errno.EAGAIN, 'no more processes')
+
+os.fork = no_fork
+server._max_jobs = 1
+client = socket.socket(socket.AF_UNIX)
+client.connect('s')
+server._accept()
+assert client.recv(1) == b'', 'hung up'
+server._listener.setblocking(False)
+server._accept()
+",
+    )
+    .await;
+}

@@ -215,6 +215,7 @@ from sqlmesh import model
 
 @model('shop.stuck', kind='FULL', columns={{'id': 'int'}})
 def execute(context, **kwargs):
+    print('printed by a job', flush=True)
     pipe = '{folder}/never'
     os.mkfifo(pipe)
     far = subprocess.Popen(['setsid', 'cat', pipe])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 import typing as t
 
@@ -20,6 +21,12 @@ from sluice_bridge.wire import clip
 
 MAX_MESSAGE = 8_000
 MAX_TRACEBACK_LINES = 30
+# SQLMesh's own table by its exact name, or its key's: `daily_snapshots` is somebody's model.
+RECORDED_TWICE = re.compile(
+    r"duplicate (?:key|entry)\b.*(?<![\w$])_snapshots(?:_pkey|\.PRIMARY)?(?![\w$])",
+    re.IGNORECASE | re.DOTALL,
+)
+CONNECTS = ("sqlmesh/core/config/connection.py", "sqlmesh/utils/connection_pool.py")
 
 
 class Halted(Exception):
@@ -54,10 +61,9 @@ def classify(error: BaseException, phase: str) -> str:
         return "conflict"
     if isinstance(error, UncategorizedPlanError):
         return "uncategorized"
-    chain = " ".join(str(link) for link in _chain(error))
-    if "could not set lock on file" in chain.lower():
+    if any(_is_locked(link) for link in _chain(error)):
         return "busy"
-    if "_snapshots" in chain and ("duplicate key" in chain.lower() or "_pkey" in chain):
+    if any(RECORDED_TWICE.search(str(link)) for link in _chain(error)):
         return "conflict"
     if isinstance(error, LinterError):
         return "lint"
@@ -73,6 +79,16 @@ def _is_conflict(error: BaseException) -> bool:
     return isinstance(error, ConflictingPlanError) or (
         isinstance(error, SQLMeshError) and str(error).startswith("Another plan (")
     )
+
+
+def _is_locked(link: BaseException) -> bool:
+    # Where SQLMesh connects: a model's own SQL may attach a file that is locked for good.
+    if type(link).__name__ != "IOException" or "duckdb" not in type(link).__module__:
+        return False
+    if "could not set lock on file" not in str(link).lower():
+        return False
+    frames = traceback.walk_tb(link.__traceback__)
+    return any(frame.f_code.co_filename.endswith(CONNECTS) for frame, _ in frames)
 
 
 def _chain(error: BaseException) -> t.Iterator[BaseException]:

@@ -14,10 +14,10 @@ from sluice_bridge.console import BridgeConsole
 from sluice_bridge.wire import Channel
 
 
-def run(connection: socket.socket) -> None:
+def run(connection: socket.socket, number: int) -> None:
     """Serves one connection in a process of its own."""
     channel = Channel(connection)
-    channel.send({"hello": {"pid": os.getpid(), "pgid": os.getpgid(0)}})
+    channel.send({"hello": {"job": number}})
     job = Job(channel)
     while job.answer(channel.request()):
         pass

@@ -11,6 +11,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import time
 import typing as t
 
@@ -29,8 +30,9 @@ def announce(control: int, message: dict[str, t.Any]) -> None:
 
 
 class Job(t.NamedTuple):
-    """A child, and the server's own copy of its connection, where a worker's hang-up shows."""
+    """A child under a number that, unlike its pid, no other has, and the server's own copy of its connection, where a worker's hang-up shows."""
 
+    number: int
     pid: int
     connection: socket.socket
 
@@ -41,6 +43,7 @@ class Server:
     def __init__(self, path: str, lifeline: int, control: int, max_jobs: int) -> None:
         self._lifeline, self._control, self._max_jobs = lifeline, control, max_jobs
         self._jobs: dict[int, Job] = {}
+        self._numbers = 0
         self._dying: set[int] = set()
         self._ended: list[dict[str, t.Any]] = []
         linux.adopt_orphans()
@@ -97,16 +100,28 @@ class Server:
         self._report()
 
     def _accept(self) -> None:
-        connection, _ = self._listener.accept()
-        if len(self._jobs) >= self._max_jobs:
-            connection.sendall(b'"busy"\n')
-            connection.close()
+        """Takes one connection. One that fails, for want of descriptors, memory or a peer, ends
+        alone: the worker sees it close."""
+        connection = None
+        try:
+            connection, _ = self._listener.accept()
+            if len(self._jobs) >= self._max_jobs:
+                connection.sendall(b'"busy"\n')
+                connection.close()
+                return
+            server = os.getpid()
+            self._numbers += 1
+            pid = os.fork()
+        except OSError as error:
+            print(f"a connection was not served: {error}", file=sys.stderr)
+            if connection is None:
+                time.sleep(SWEEP_MS / 1000)  # it still waits to be accepted
+            else:
+                connection.close()
             return
-        server = os.getpid()
-        pid = os.fork()
         if pid == 0:
             self._become_job(connection, server)
-        self._jobs[pid] = Job(pid, connection)
+        self._jobs[pid] = Job(self._numbers, pid, connection)
 
     def _become_job(self, connection: socket.socket, server: int) -> t.NoReturn:
         """The child's life. Never returns: the server's frames are below it on the stack."""
@@ -126,7 +141,7 @@ class Server:
                 job.connection.close()
             from sluice_bridge import job as jobs
 
-            jobs.run(connection)
+            jobs.run(connection, self._numbers)
             code = 0
         except BaseException:  # noqa: B036 - whatever it was, its trace goes to the log
             import traceback
@@ -175,6 +190,7 @@ class Server:
             job.connection.close()
             self._ended.append(
                 {
+                    "job": job.number,
                     "pid": pid,
                     "status": os.waitstatus_to_exitcode(status),
                     "cpu_ms": round((usage.ru_utime + usage.ru_stime) * 1000),
