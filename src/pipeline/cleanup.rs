@@ -6,6 +6,7 @@ use crate::job::Cleanup;
 use crate::outcome::{Conclusion, Reason, Stage, Stop};
 use crate::pipeline::bridge::Bridge;
 use crate::pipeline::cx::{Cx, stop_of_engine};
+use crate::pipeline::deploy::{self, clear};
 use crate::pipeline::judge;
 use crate::render::checks::{self, CheckKind};
 
@@ -15,6 +16,10 @@ pub(crate) async fn run(cx: &Cx<'_>, job: &Cleanup) -> Result<(), Stop> {
         return Ok(());
     }
     let facts = cx.stage(Stage::Gate, cx.facts(None)).await?;
+    if matches!(facts.state, PrState::Merged(_)) && clear::prod_is_kept(cx).await? {
+        cx.note("merged: prod is kept for it no longer");
+        deploy::free_prod(cx, &facts.head).await?;
+    }
     if facts.state == PrState::Open || was_deployed(cx, &facts) {
         cx.note("there is nothing to clean up");
         return Ok(());

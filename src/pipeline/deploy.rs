@@ -23,7 +23,7 @@ use crate::pipeline::turn::in_turn;
 use crate::policy::clearance::Cleared;
 use crate::render::checks::{CheckKind, Said};
 
-mod clear;
+pub(crate) mod clear;
 mod finish;
 mod merge;
 mod plan;
@@ -178,9 +178,9 @@ async fn applied(
 }
 
 /// Gives prod to everybody again: main has what it was kept for.
-async fn free_prod(cx: &Cx<'_>, desk: &Desk<'_>) -> Result<(), Stop> {
+pub(crate) async fn free_prod(cx: &Cx<'_>, head: &Sha) -> Result<(), Stop> {
     let prod = Environment::prod();
-    let wish = Wish::environment(&cx.job, &desk.job.head, &prod, Wait::No, &cx.cancel);
+    let wish = Wish::environment(&cx.job, head, &prod, Wait::No, &cx.cancel);
     hold(&cx.deps.keeper(), wish, async |lease| {
         lease.give_back(Release::Free);
         Ok(())
@@ -200,7 +200,7 @@ async fn resumed(
     commit: &MergedCommit,
 ) -> Result<Deployed, Stop> {
     if clear::prod_is_kept(cx).await? {
-        free_prod(cx, desk).await?;
+        free_prod(cx, &desk.job.head).await?;
     }
     let mut bridge = cx.stage(Stage::Checkout, Bridge::at_base(cx, facts)).await?;
     cx.stage(Stage::Load, bridge.load()).await?;
