@@ -10,6 +10,7 @@
 
 mod connection;
 mod ground;
+mod interpreter;
 mod linux;
 mod script;
 mod server;
@@ -20,9 +21,10 @@ mod venv;
 mod version;
 mod wire;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sluice::clock::Clock;
@@ -70,6 +72,8 @@ impl Settings {
 pub struct Bridges {
     settings: Settings,
     servers: Servers,
+    /// The interpreters by what they are configured as.
+    located: Mutex<HashMap<PathBuf, PathBuf>>,
     /// Private to this worker; removed with it.
     _folder: TempDir,
 }
@@ -86,7 +90,7 @@ impl Bridges {
             idle: settings.idle,
         };
         let servers = Servers::new(common, clock);
-        Ok(Self { settings, servers, _folder: folder })
+        Ok(Self { settings, servers, located: Mutex::default(), _folder: folder })
     }
 
     /// Starts a process for one job of `project`.
@@ -128,20 +132,27 @@ impl Bridges {
 
     async fn kind(&self, project: &Project) -> Result<Kind, EngineError> {
         let python = match &project.python {
-            Python::Interpreter(path) => absolute(path)?,
+            Python::Interpreter(path) => self.located(path)?,
             Python::Requirements(path) => {
                 let text = tokio::fs::read_to_string(path).await.map_err(|e| broken(path, e))?;
                 let made = self.settings.environments.interpreter(&text).await;
-                absolute(&made.map_err(|e| broken(path, e))?)?
+                std::path::absolute(made.map_err(|e| broken(path, e))?)
+                    .map_err(|e| broken(path, e))?
             }
         };
         Ok(Kind { python, pass_env: project.pass_env.iter().cloned().collect() })
     }
-}
 
-/// Not resolved: an environment is known by the path of its interpreter, which is a link.
-fn absolute(path: &Path) -> Result<PathBuf, EngineError> {
-    std::path::absolute(path).map_err(|error| broken(path, error))
+    /// Looked up once: another program of the same name does not take over while a worker runs.
+    fn located(&self, configured: &Path) -> Result<PathBuf, EngineError> {
+        let mut located = self.located.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = located.get(configured) {
+            return Ok(path.clone());
+        }
+        let path = interpreter::locate(configured).map_err(|error| broken(configured, error))?;
+        located.insert(configured.to_owned(), path.clone());
+        Ok(path)
+    }
 }
 
 fn broken(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> EngineError {

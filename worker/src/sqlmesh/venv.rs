@@ -3,6 +3,7 @@
 //! Owns making and finding them. A marker file is written last, so that what a killed maker left is
 //! made again; a file lock keeps two makers apart.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -104,7 +105,9 @@ impl Environments {
         let uv = Step::new(Path::new("uv"), uv_args).path(python).arg("-r").path(&list);
         match self.run(uv).await {
             Ok(_) => return Ok(()),
-            Err(error) => tracing::debug!(%error, "no uv on the path"),
+            Err(error) => {
+                tracing::warn!(%error, "uv on the path did not install, uv from the package index is tried")
+            }
         }
         // uv is ten times as fast, even counting its own installation; pip always works.
         let fetch = Step::new(python, ["-m", "pip", "install", "--quiet", "uv"]);
@@ -114,7 +117,7 @@ impl Environments {
             self.run(uv).await
         };
         if let Err(error) = quick.await {
-            tracing::debug!(%error, "no uv from the package index either");
+            tracing::warn!(%error, "uv from the package index did not install, pip is tried");
             let pip = Step::new(python, ["-m", "pip", "install", "--quiet", "-r"]).path(&list);
             self.run(pip).await?;
         }
@@ -170,8 +173,8 @@ struct Step {
 impl Step {
     fn new<const N: usize>(program: &Path, args: [&str; N]) -> Self {
         let mut command = Command::new(program);
-        // Installers read their settings from the environment; no project code runs here.
-        command.env_remove("PYTHONHOME").env_remove("PYTHONPATH").env_remove("VIRTUAL_ENV");
+        // Building a package from source runs its code.
+        command.env_clear().envs(std::env::vars_os().filter(|(name, _)| passes(name)));
         Self { command, what: program.display().to_string() }.args(args)
     }
 
@@ -192,6 +195,18 @@ impl Step {
     fn path(self, path: &Path) -> Self {
         self.arg(&path.to_string_lossy())
     }
+}
+
+/// What installers go by: where to fetch from and keep things. No secret but those meant for them.
+fn passes(name: &OsStr) -> bool {
+    const NAMES: &[&str] = &["PATH", "HOME", "TMPDIR", "LANG", "XDG_CACHE_HOME"];
+    const PROXIES: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
+    const FAMILIES: &[&str] = &["SSL_CERT", "PIP_", "UV_"];
+    name.to_str().is_some_and(|name| {
+        NAMES.contains(&name)
+            || PROXIES.iter().any(|proxy| name.eq_ignore_ascii_case(proxy))
+            || FAMILIES.iter().any(|family| name.starts_with(family))
+    })
 }
 
 fn digest(requirements: &str, version: &str) -> String {
@@ -216,4 +231,19 @@ async fn lock(path: PathBuf) -> Result<File, VenvError> {
         io::Result::Ok(lock)
     });
     locked.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(file(&path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn installers_see_their_settings_and_no_other_secret() {
+        for name in ["PATH", "HOME", "https_proxy", "PIP_INDEX_URL", "UV_INDEX", "SSL_CERT_FILE"] {
+            assert!(passes(OsStr::new(name)), "{name}");
+        }
+        for name in ["SLUICE_WEBHOOK_SECRET", "GITHUB_TOKEN", "PYTHONPATH", "VIRTUAL_ENV"] {
+            assert!(!passes(OsStr::new(name)), "{name}");
+        }
+    }
 }

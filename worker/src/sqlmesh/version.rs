@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use sluice::clock::unix_ms;
 use sluice::project::Python;
 
-use super::script;
+use super::{interpreter, script};
 
 /// Changes when another SQLMesh is installed. What cannot be read is a version of its own: using it
 /// will fail with a better message.
@@ -25,6 +25,7 @@ pub(super) fn of(python: &Python) -> String {
 
 /// When something was last installed beside the interpreter, in milliseconds since 1970.
 fn changed(interpreter: &Path) -> Option<u64> {
+    let interpreter = interpreter::locate(interpreter).ok()?;
     let home = interpreter.parent()?.parent()?;
     let pythons = fs::read_dir(home.join("lib")).ok()?.flatten();
     let folders = pythons.map(|python| python.path().join("site-packages"));
