@@ -131,8 +131,8 @@ impl Connection {
     }
 }
 
-/// The error for a failure during `what`. What was printed is in the log: all of a server's jobs print
-/// to one place, and another project's lines are not this one's to read.
+/// The error for a failure during `what`. What was printed is in the log: all of a server's jobs
+/// print to one place, and another project's lines are not this one's to read.
 pub(super) fn lost(what: &str, error: io::Error) -> EngineError {
     let what = format!("the bridge was lost while {what}: {error}");
     EngineError::Broken { what, source: Some(Box::new(error)) }

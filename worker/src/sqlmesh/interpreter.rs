@@ -6,8 +6,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// The absolute path of `configured`. A link is not resolved: an environment is known by the path of
-/// its interpreter, which is one.
+/// The absolute path of `configured`. A link is not resolved: an environment is known by the path
+/// of its interpreter, which is one.
 ///
 /// # Errors
 /// When a bare name is in no folder of `PATH`.

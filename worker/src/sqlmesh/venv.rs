@@ -106,7 +106,7 @@ impl Environments {
         match self.run(uv).await {
             Ok(_) => return Ok(()),
             Err(error) => {
-                tracing::warn!(%error, "uv on the path did not install, uv from the package index is tried")
+                tracing::warn!(%error, "uv on the path did not install, another uv is tried")
             }
         }
         // uv is ten times as fast, even counting its own installation; pip always works.

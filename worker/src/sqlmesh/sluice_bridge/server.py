@@ -30,7 +30,8 @@ def announce(control: int, message: dict[str, t.Any]) -> None:
 
 
 class Job(t.NamedTuple):
-    """A child under a number that, unlike its pid, no other has, and the server's own copy of its connection, where a worker's hang-up shows."""
+    """A child, and the server's own copy of its connection, where a worker's hang-up shows. The
+    number is of no other child, which cannot be said of a pid."""
 
     number: int
     pid: int
