@@ -14,9 +14,9 @@ use sha2::{Digest, Sha256};
 
 use super::listing::Entry;
 
-/// The earliest time given, in seconds since 1970 (2038): no real file is as new, so a file that has
-/// no stamp never hides one that has. From here to 2106, which is as far as NFS counts, a time as a
-/// 64-bit float, as Python has it, keeps 21 bits of the second.
+/// The earliest time given, in seconds since 1970 (2038): no real file is as new, so a file without
+/// a stamp never hides one that has one. From here to 2106, which is as far as NFS counts, a time
+/// as a 64-bit float, as Python has it, keeps 21 bits of the second.
 const FIRST: i64 = 1 << 31;
 
 /// How many seconds each of the two kinds of file has to itself.
