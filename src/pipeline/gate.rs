@@ -49,16 +49,27 @@ pub(crate) async fn run(cx: &Cx<'_>, check: &GateCheck) -> Result<(), Stop> {
         let desk = Desk { facts: &facts, policy: &policy, board: &board };
         let keeper = cx.deps.keeper();
         let limit = cx.deps.settings.gate_timeout;
-        let gating = hold(&keeper, wish, async |lease| gate(cx, &desk, lease).await);
+        // Shown under the lease: the next gate check of this head finds the result.
+        let gating = hold(&keeper, wish, async |lease| {
+            if is_made_by_another(cx, &facts, check).await? {
+                return Ok(());
+            }
+            gate(cx, &desk, lease).await?;
+            show(cx, &board).await
+        });
         let result = cx.within(limit, gating).await;
         if let Err(stop) = &result {
             conclude_stopped(cx, &desk, stop);
+            show(cx, &board).await?;
         }
-        let shown = async { board.flush().await.map_err(stop_of_github) };
-        cx.stage(Stage::Report, shown).await?;
         result?;
     }
     judge::run(cx).await
+}
+
+/// Puts everything that was said in front of people.
+async fn show(cx: &Cx<'_>, board: &Board) -> Result<(), Stop> {
+    cx.stage(Stage::Report, async { board.flush().await.map_err(stop_of_github) }).await
 }
 
 /// What the gate is to work on, announced; `None` when there is nothing to do.
@@ -73,22 +84,40 @@ async fn open(cx: &Cx<'_>, check: &GateCheck) -> Result<Option<(Facts, Arc<Polic
         return Err(Stop::Superseded(facts.head));
     }
     let policy = cx.policy(&facts).await?;
-    let known = judge::gate_state(&facts, &cx.project, &cx.deps.settings.seal);
-    let asked_ms = match check.refresh {
-        Refresh::No => 0,
-        // One that was made since it was asked for is as good as a new one.
-        Refresh::Yes => cx.envelope.enqueued_ms,
-    };
-    if known.result().is_some_and(|result| result.made_ms >= asked_ms) {
+    if is_made(cx, &facts, check) {
         return Ok(None);
     }
     let board = Board::new(cx.deps, &cx.project, &facts, &cx.job.id);
-    if known == GateState::Missing {
+    if state(cx, &facts) == GateState::Missing {
         // What is not shown yet is created now, within the turn.
         judge::announce(cx, &facts, &policy, &board);
         board.flush().await.map_err(stop_of_github)?;
     }
     Ok(Some((facts, policy, board)))
+}
+
+fn state(cx: &Cx<'_>, facts: &Facts) -> GateState {
+    judge::gate_state(facts, &cx.project, &cx.deps.settings.seal)
+}
+
+/// Whether a result is there that is good enough.
+fn is_made(cx: &Cx<'_>, facts: &Facts, check: &GateCheck) -> bool {
+    let asked_ms = match check.refresh {
+        Refresh::No => 0,
+        // One that was made since it was asked for is as good as a new one.
+        Refresh::Yes => cx.envelope.enqueued_ms,
+    };
+    state(cx, facts).result().is_some_and(|result| result.made_ms >= asked_ms)
+}
+
+/// Whether another gate check, which had begun when the facts were read, has ended before the lease
+/// came. The first one of a head, which announced itself, need not ask.
+async fn is_made_by_another(cx: &Cx<'_>, facts: &Facts, check: &GateCheck) -> Result<bool, Stop> {
+    if state(cx, facts) == GateState::Missing {
+        return Ok(false);
+    }
+    let now = cx.stage(Stage::Gate, cx.facts(None)).await?;
+    Ok(is_made(cx, &now, check))
 }
 
 /// The gate itself. A fault of the change is a result, not an error.
