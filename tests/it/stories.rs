@@ -2,11 +2,14 @@
 
 mod approvals;
 mod approved;
+mod base;
 mod budget;
 mod closed;
 mod commands;
 mod faults;
 mod held;
+mod kept;
 mod merges;
+mod once;
 mod order;
 mod validate;

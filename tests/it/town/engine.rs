@@ -34,6 +34,8 @@ pub struct Scripted {
 pub struct Warehouse {
     data: Mutex<Data>,
     held: watch::Sender<Option<String>>,
+    /// How many plans of deploys may be made; `None` while none is held.
+    plans_let: watch::Sender<Option<usize>>,
     changed: watch::Sender<u64>,
 }
 
@@ -41,6 +43,8 @@ pub struct Warehouse {
 struct Data {
     environments: BTreeMap<String, Deployed>,
     plans: u64,
+    /// How many plans were begun that a deploy wants to apply.
+    deploy_plans: usize,
     applying: Vec<String>,
     /// Two applies that ran at once on one environment or snapshot version.
     overlaps: Vec<String>,
@@ -123,6 +127,41 @@ impl Warehouse {
             }
         };
         tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("no apply began");
+    }
+
+    /// Makes every plan of a deploy wait until it is let go.
+    pub fn hold_plans(&self) {
+        self.plans_let.send_replace(Some(0));
+    }
+
+    /// Waits until a deploy has begun its next plan, which is held.
+    pub async fn until_planning(&self) {
+        let let_go = self.plans_let.borrow().unwrap_or_default();
+        let mut changed = self.changed.subscribe();
+        let waiting = async {
+            while self.data.lock().unwrap().deploy_plans <= let_go {
+                changed.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("no plan began");
+    }
+
+    /// Lets the plan go that is held; the next one is held again.
+    pub fn let_plan_go(&self) {
+        self.plans_let.send_modify(|plans| *plans = plans.map(|plans| plans + 1));
+    }
+
+    /// A deploy's plan has begun: returns when it is let go.
+    async fn plan_of_deploy(&self) {
+        let number = {
+            let mut data = self.data.lock().unwrap();
+            data.deploy_plans += 1;
+            data.deploy_plans
+        };
+        self.changed.send_modify(|n| *n += 1);
+        let mut let_go = self.plans_let.subscribe();
+        let go = |plans: &Option<usize>| plans.is_none_or(|plans| plans >= number);
+        drop(let_go.wait_for(go).await.unwrap());
     }
 
     fn count(&self, what: &'static str) {

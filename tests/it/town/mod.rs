@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 mod engine;
 mod heard;
 mod leases;
+mod once;
 mod setup;
 
 pub use engine::Warehouse;
@@ -365,6 +366,7 @@ impl Town {
         let letters = self.queue.dead();
         assert_eq!(letters.len(), dead, "dead letters: {letters:#?}\n{}", self.heard.all());
         assert_eq!(self.warehouse.overlaps(), Vec::<String>::new(), "applies overlapped");
+        assert_eq!(self.github.world(once::shown_twice), Vec::<String>::new(), "shown twice");
         self.stop.cancel();
         self.worker.await.unwrap();
         self.producer.await.unwrap();

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use sluice::engine::{
     Applied, Change, Checkout, DirectChange, EngineError, EnvironmentState, Fault, Fence,
-    LintReport, Loaded, ModelChange, Plan, PlanRequest, Progress, Session, TestFailure, TestReport,
-    Used, Watch,
+    LintReport, Loaded, ModelChange, Plan, PlanRequest, Progress, Purpose, Session, TestFailure,
+    TestReport, Used, Watch,
 };
 use sluice::names::Environment;
 use tokio_util::sync::CancellationToken;
@@ -135,6 +135,9 @@ impl Session for Open {
         if let Some(model) = self.with("-- fails plan").first() {
             return Err(declared(Fault::Plan, format!("{model} cannot be planned")));
         }
+        if request.purpose == Purpose::Prod {
+            self.warehouse.plan_of_deploy().await;
+        }
         let mut data = self.warehouse.data.lock().unwrap();
         let plan_id = data.fresh_plan();
         let name = request.environment.as_str();
@@ -177,6 +180,10 @@ impl Session for Open {
         if let Some(model) = self.with("-- fails apply").first() {
             return Err(declared(Fault::Apply, format!("{model}: division by zero")));
         }
+        let fails = |mark| name == "prod" && !self.with(mark).is_empty();
+        if fails("-- fails in prod") {
+            return Err(declared(Fault::Apply, "the disk is full"));
+        }
         let stages = ["physical layer", "backfill", "promote", "finalize"];
         for (done, stage) in stages.iter().enumerate() {
             if watch.may_start(stage).await == Fence::Halt {
@@ -187,13 +194,15 @@ impl Session for Open {
         }
         let mut data = self.warehouse.data.lock().unwrap();
         let stands = data.environments.get(&name).map(|e| e.plan_id.clone());
-        let conflicts = name == "prod" && !self.with("-- conflicts").is_empty();
-        if conflicts || self.previous.get(&plan.plan_id) != Some(&stands) {
+        if fails("-- conflicts") || self.previous.get(&plan.plan_id) != Some(&stands) {
             return Err(EngineError::Conflict(format!("{name} stands at another plan")));
         }
         let deployed = Deployed { plan_id: plan.plan_id.clone(), models: self.models.clone() };
         data.environments.insert(name.clone(), deployed);
-        data.applied.push(name);
+        data.applied.push(name.clone());
+        if fails("-- fails after promote") {
+            return Err(declared(Fault::Apply, "the state store went away"));
+        }
         drop(data);
         drop(running);
         let plan_id = Some(plan.plan_id.clone());
@@ -202,6 +211,9 @@ impl Session for Open {
 
     async fn invalidate(&mut self, environment: &Environment) -> Result<(), EngineError> {
         self.warehouse.count("invalidate");
+        if !self.with("-- cannot be removed").is_empty() {
+            return Err(declared(Fault::Other, "a view depends on it"));
+        }
         self.warehouse.data.lock().unwrap().environments.remove(environment.as_str());
         Ok(())
     }

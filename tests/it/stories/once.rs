@@ -1,0 +1,73 @@
+//! Many events at once about one pull request, and one answer to all of them.
+
+use std::time::Duration;
+
+use sluice::job::{Envelope, GateCheck, Job, Refresh, Scope};
+use sluice::names::{PrNumber, Sha};
+use sluice::outcome::Stage;
+use sluice_sim::faults::{Answer, Matching};
+use sluice_sim::world::CheckStatus;
+use sluice_sim::{Pr, PrSpec};
+
+use crate::town::{TAXED, Town};
+
+#[tokio::test]
+async fn two_events_at_once_show_everything_once() {
+    let town = Town::start().await;
+    let slow = Answer::Slow(Duration::from_millis(150));
+    town.spoils(move |faults| faults.answer(Matching::GraphQl("Facts".to_owned()), 40, slow)).await;
+    let pr = town.pr("add-tax", "revenue", TAXED).await;
+    town.carol.approves(&pr).await.unwrap();
+    town.until_deployed(&pr).await;
+    assert_eq!(town.prod_applies(), 1);
+    town.finish().await;
+}
+
+/// Asks for the full gate check of the head, twice, as two deliveries that came to two producers.
+async fn gate_is_asked_for_twice(town: &Town, pr: &Pr, refresh: Refresh) {
+    for cause in ["one", "other"] {
+        let check = GateCheck {
+            project: town.deps.projects[0].name.clone(),
+            pr: PrNumber(pr.number),
+            scope: Scope::Full,
+            head: Some(Sha::new(town.see(pr).head.as_str()).unwrap()),
+            refresh,
+        };
+        let now_ms = sluice::clock::unix_ms(town.deps.clock.now());
+        let envelope = Envelope::new(Job::GateCheck(check), cause, now_ms);
+        town.deps.queue.publish(&envelope).await.unwrap();
+    }
+    town.until_quiet().await;
+    let open = town.see(pr).checks.into_iter().find(|c| c.status != CheckStatus::Completed);
+    assert!(open.is_none(), "a check is left open: {open:#?}");
+}
+
+#[tokio::test]
+async fn a_gate_that_is_asked_for_twice_at_once_runs_once() {
+    let town = Town::start().await;
+    let spec = PrSpec::new("add-tax").file("models/revenue.sql", TAXED);
+    let pr = town.alice.quietly().opens_pr(&town.repository, spec).await.unwrap();
+    gate_is_asked_for_twice(&town, &pr, Refresh::No).await;
+    for stage in [Stage::Test, Stage::PrEnvironment, Stage::ProdPlan] {
+        assert_eq!(town.stages(&pr, stage), 1, "{stage}");
+    }
+    gate_is_asked_for_twice(&town, &pr, Refresh::Yes).await;
+    for stage in [Stage::Test, Stage::PrEnvironment, Stage::ProdPlan] {
+        assert_eq!(town.stages(&pr, stage), 2, "once more, for both: {stage}");
+    }
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn an_environment_that_cannot_be_removed_takes_no_deploy_back() {
+    let town = Town::start().await;
+    let pr = town.gated_pr("add-tax", "revenue", "SELECT 2 -- cannot be removed\n").await;
+    town.carol.approves(&pr).await.unwrap();
+    town.until_deployed(&pr).await;
+    town.until_quiet().await;
+    assert!(town.warehouse.has("warehouse_1"), "it could not be removed");
+    assert!(town.says(&pr, crate::town::DEPLOY).starts_with("Deployed to Prod"));
+    assert!(town.notes(&pr).contains("could not be removed"), "{}", town.notes(&pr));
+    assert_eq!(town.deploys(&pr), [sluice::outcome::DeployOutcome::Deployed]);
+    town.finish().await;
+}

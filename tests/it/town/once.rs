@@ -1,0 +1,30 @@
+//! What holds at the end of every story: nothing that people see is there twice.
+
+use std::collections::BTreeMap;
+
+use sluice_sim::World;
+use sluice_sim::world::{PullRequest, Repository};
+
+const COMMENT: &str = "<!-- sluice:comment";
+
+/// What the world's pull requests show more than once: check runs of ours on one head, and sticky
+/// comments.
+pub(super) fn shown_twice(world: &World) -> Vec<String> {
+    let app = &world.app().slug;
+    let of_all = |repository: &Repository| -> Vec<String> {
+        let pulls = repository.pulls.iter();
+        pulls.flat_map(|(number, pull)| of_pull(repository, (*number, pull), app)).collect()
+    };
+    world.repositories().iter().flat_map(of_all).collect()
+}
+
+fn of_pull(repository: &Repository, (number, pull): (u64, &PullRequest), app: &str) -> Vec<String> {
+    let mut shown = BTreeMap::<String, usize>::new();
+    for run in repository.runs_of(&pull.head_oid).filter(|run| run.app == app) {
+        *shown.entry(format!("check run {}", run.name)).or_default() += 1;
+    }
+    let ours = repository.comments_of(number).filter(|comment| comment.body.contains(COMMENT));
+    shown.insert("sticky comment".to_owned(), ours.count());
+    let twice = shown.into_iter().filter(|(_, times)| *times > 1);
+    twice.map(|(what, times)| format!("#{number}: {times} × {what}")).collect()
+}
