@@ -17,6 +17,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::wish;
@@ -52,6 +53,8 @@ pub struct Lease {
     confirmed: Mutex<Instant>,
     phase: Mutex<String>,
     release: Mutex<Release>,
+    /// Wakes the renewal when `release` has changed.
+    decided: Notify,
     lost: CancellationToken,
     /// What ends the waiting for leases within this one.
     cancel: CancellationToken,
@@ -66,6 +69,7 @@ impl Lease {
             confirmed: Mutex::new(sent),
             phase: Mutex::default(),
             release: Mutex::new(grant.give_back),
+            decided: Notify::new(),
             grant,
             lost: wish.outer.child_token(),
             cancel: wish.cancel.clone(),
@@ -101,8 +105,15 @@ impl Lease {
 
     /// Says how the lease is given back when the work ends, however it ends. Unless said otherwise
     /// it is freed, or stays reserved when it was.
+    ///
+    /// The store is told at once, by a renewal: should this process be lost, the lease goes back
+    /// in the same way once its time and the lock-delay are over.
     pub fn give_back(&self, release: Release) {
-        *self.release.lock().unwrap_or_else(PoisonError::into_inner) = release;
+        let mut wanted = self.release.lock().unwrap_or_else(PoisonError::into_inner);
+        if *wanted != release {
+            *wanted = release;
+            self.decided.notify_one();
+        }
     }
 
     /// Whether it was reserved for this pull request when it was taken: an earlier try applied.
@@ -200,11 +211,13 @@ async fn supervise<T>(
 async fn give_back<T>(keeper: &Keeper, lease: &Lease, outcome: &Outcome<T>) -> LeaseEnd {
     let release = *lease.release.lock().unwrap_or_else(PoisonError::into_inner);
     if matches!(outcome, Outcome::Lost) {
+        // Nothing can be given back; the store does what the last renewal said.
         return LeaseEnd::Lost;
     }
     match wish::give_back(keeper, &lease.grant, release).await {
         Ok(()) => LeaseEnd::Released,
-        // The work is done and stands; the next one waits for the TTL and the lock-delay.
+        // The work is done and stands; the next one waits for the TTL and the lock-delay, and then
+        // for what the last renewal said.
         Err(error) => {
             tracing::warn!(job = %lease.job.id, %error, "a lease could not be given back");
             LeaseEnd::Lost
@@ -241,15 +254,19 @@ impl Drop for Renewal {
 async fn renew(leases: Arc<dyn Leases>, timings: Timings, lease: Arc<Lease>) {
     let left = |lease: &Lease| lease.fence_at().saturating_duration_since(lease.clock.instant());
     loop {
-        lease.clock.sleep(timings.renew_every().min(left(&lease))).await;
+        tokio::select! {
+            () = lease.clock.sleep(timings.renew_every().min(left(&lease))) => {}
+            () = lease.decided.notified() => {}
+        }
         let sent = lease.clock.instant();
         if sent >= lease.fence_at() {
             tracing::warn!(job = %lease.job.id, "no renewal in time: the lease is given up");
             break;
         }
         let phase = lease.phase.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let give_back = *lease.release.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = tokio::select! {
-            answer = leases.renew(&lease.grant, &phase) => answer,
+            answer = leases.renew(&lease.grant, &phase, give_back) => answer,
             () = lease.clock.sleep(timings.answer_within().min(left(&lease))) => continue,
         };
         match answer {

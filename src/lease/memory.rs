@@ -27,17 +27,10 @@ pub struct MemoryLeases {
 #[derive(Default)]
 struct State {
     epoch: u64,
-    slots: BTreeMap<LeaseKey, Slot>,
+    tenancies: BTreeMap<LeaseKey, Tenancy>,
 }
 
 /// A key that is not free.
-enum Slot {
-    /// Held or reserved.
-    Taken(Tenancy),
-    /// Its holder was lost; nobody gets it before then.
-    Resting { until: Instant },
-}
-
 struct Tenancy {
     owner: Owner,
     epoch: u64,
@@ -45,16 +38,20 @@ struct Tenancy {
     renewed_ms: u64,
     phase: String,
     lock_delay: Duration,
-    /// When it expires; `None` while it is reserved.
-    expires: Option<Instant>,
-    /// What it was taken from, and goes back to unless its holder decides otherwise.
-    taken_from: Release,
+    state: TenancyState,
+    /// What it goes back to when nobody says otherwise any more: what it was taken from, and then
+    /// what its holder said last.
+    give_back: Release,
 }
 
-impl Tenancy {
-    fn is_of(&self, grant: &Grant) -> bool {
-        self.owner.nonce == grant.owner.nonce && self.epoch == grant.epoch
-    }
+#[derive(Clone, Copy)]
+enum TenancyState {
+    /// Somebody works under it, and renews it before then.
+    Held { expires: Instant },
+    /// Its holder was lost; nobody gets it before then.
+    Resting { until: Instant },
+    /// Kept for its pull request, for as long as that takes.
+    Reserved,
 }
 
 impl MemoryLeases {
@@ -101,18 +98,24 @@ impl Leases for MemoryLeases {
         })
     }
 
-    async fn renew(&self, grant: &Grant, phase: &str) -> Result<(), LeaseError> {
+    async fn renew(
+        &self,
+        grant: &Grant,
+        phase: &str,
+        give_back: Release,
+    ) -> Result<(), LeaseError> {
         let (mut state, now) = self.state();
         let now_ms = unix_ms(self.clock.now());
         for key in &grant.keys {
-            if state.tenancy(key, grant)?.expires.is_none() {
+            if !matches!(state.tenancy(key, grant)?.state, TenancyState::Held { .. }) {
                 return Err(LeaseError::Lost(key.clone()));
             }
         }
         for key in &grant.keys {
             let tenancy = state.tenancy(key, grant)?;
-            tenancy.expires = Some(now + grant.ttl);
+            tenancy.state = TenancyState::Held { expires: now + grant.ttl };
             tenancy.renewed_ms = now_ms;
+            tenancy.give_back = give_back;
             phase.clone_into(&mut tenancy.phase);
         }
         Ok(())
@@ -126,8 +129,8 @@ impl Leases for MemoryLeases {
             }
             for key in &grant.keys {
                 match release {
-                    Release::Free => drop(state.slots.remove(key)),
-                    Release::Reserve => state.tenancy(key, grant)?.expires = None,
+                    Release::Free => drop(state.tenancies.remove(key)),
+                    Release::Reserve => state.tenancy(key, grant)?.reserve(),
                 }
             }
         }
@@ -137,8 +140,8 @@ impl Leases for MemoryLeases {
 
     async fn inspect(&self, project: &ProjectName) -> Result<Vec<LeaseInfo>, LeaseError> {
         let (state, _) = self.state();
-        let mine = state.slots.iter().filter(|(key, _)| key.project() == project);
-        Ok(mine.filter_map(|(key, slot)| slot.info(key)).collect())
+        let mine = state.tenancies.iter().filter(|(key, _)| key.project() == project);
+        Ok(mine.filter_map(|(key, tenancy)| tenancy.info(key)).collect())
     }
 
     async fn changed(&self, keys: &[LeaseKey], at_most: Duration) {
@@ -167,25 +170,34 @@ impl Leases for MemoryLeases {
 }
 
 impl State {
-    /// Turns what stood until its time was up into a lock-delay, and ends those that are over.
+    /// Turns what stood until its time was up into a lock-delay, and ends those that are over. What
+    /// is then reserved has a new epoch: the grant that was lost has no say in it.
     fn expire(&mut self, now: Instant) {
-        self.slots.retain(|_, slot| {
-            if let Slot::Taken(Tenancy { expires: Some(expires), lock_delay, .. }) = slot
-                && *expires <= now
+        let epoch = &mut self.epoch;
+        self.tenancies.retain(|_, tenancy| {
+            if let TenancyState::Held { expires } = tenancy.state
+                && expires <= now
             {
-                *slot = Slot::Resting { until: *expires + *lock_delay };
+                *epoch += 1;
+                tenancy.epoch = *epoch;
+                tenancy.state = TenancyState::Resting { until: expires + tenancy.lock_delay };
             }
-            !matches!(slot, Slot::Resting { until } if *until <= now)
+            match tenancy.state {
+                TenancyState::Resting { until } if until <= now => {
+                    tenancy.state = TenancyState::Reserved;
+                    tenancy.give_back == Release::Reserve
+                }
+                _ => true,
+            }
         });
     }
 
     /// The epoch, when exactly this request was granted already and still stands.
     fn held_already(&self, keys: &BTreeSet<&LeaseKey>, owner: &Owner) -> Option<u64> {
-        let mut epochs = keys.iter().map(|key| match self.slots.get(*key) {
-            Some(Slot::Taken(held)) if held.expires.is_some() => {
-                (held.owner.nonce == owner.nonce).then_some(held.epoch)
-            }
-            _ => None,
+        let mut epochs = keys.iter().map(|key| {
+            let held = self.tenancies.get(*key)?;
+            let is_held = matches!(held.state, TenancyState::Held { .. });
+            (is_held && held.owner.nonce == owner.nonce).then_some(held.epoch)
         });
         let first = epochs.next()??;
         epochs.all(|epoch| epoch == Some(first)).then_some(first)
@@ -198,7 +210,7 @@ impl State {
         now: Instant,
     ) -> Result<(), LeaseError> {
         let taken = keys.iter().find_map(|key| {
-            let obstacle = self.slots.get(key)?.obstacle(owner, now)?;
+            let obstacle = self.tenancies.get(key)?.obstacle(owner, now)?;
             Some(LeaseError::Busy { key: key.clone(), obstacle })
         });
         taken.map_or(Ok(()), Err)
@@ -210,14 +222,15 @@ impl State {
         request: &LeaseRequest,
         (epoch, now, now_ms): (u64, Instant, u64),
     ) -> Release {
-        let (before, taken_from) = match self.slots.remove(key) {
-            Some(Slot::Taken(before)) if before.epoch == epoch => {
-                let taken_from = before.taken_from;
-                (Some(before), taken_from)
-            }
-            Some(Slot::Taken(before)) if before.expires.is_none() => (None, Release::Reserve),
-            _ => (None, Release::Free),
+        let before = self.tenancies.remove(key);
+        let was_reserved = |before: &Tenancy| matches!(before.state, TenancyState::Reserved);
+        let repeated = |before: &Tenancy| before.epoch == epoch;
+        let give_back = match &before {
+            Some(before) if repeated(before) => before.give_back,
+            Some(before) if was_reserved(before) => Release::Reserve,
+            _ => Release::Free,
         };
+        let before = before.filter(repeated);
         let (since_ms, phase) = before.map_or((now_ms, String::new()), |b| (b.since_ms, b.phase));
         let tenancy = Tenancy {
             owner: request.owner.clone(),
@@ -226,71 +239,84 @@ impl State {
             renewed_ms: now_ms,
             phase,
             lock_delay: request.lock_delay,
-            expires: Some(now + request.ttl),
-            taken_from,
+            state: TenancyState::Held { expires: now + request.ttl },
+            give_back,
         };
-        self.slots.insert(key.clone(), Slot::Taken(tenancy));
-        taken_from
+        self.tenancies.insert(key.clone(), tenancy);
+        give_back
     }
 
     fn tenancy(&mut self, key: &LeaseKey, grant: &Grant) -> Result<&mut Tenancy, LeaseError> {
-        match self.slots.get_mut(key) {
-            Some(Slot::Taken(tenancy)) if tenancy.is_of(grant) => Ok(tenancy),
-            _ => Err(LeaseError::Lost(key.clone())),
-        }
+        let tenancy = self.tenancies.get_mut(key).filter(|tenancy| tenancy.is_of(grant));
+        tenancy.ok_or_else(|| LeaseError::Lost(key.clone()))
     }
 
     /// When one of the keys may change by time alone.
     fn next_expiry(&self, keys: &[LeaseKey]) -> Option<Instant> {
-        keys.iter().filter_map(|key| self.slots.get(key)?.expires()).min()
+        keys.iter().filter_map(|key| self.tenancies.get(key)?.changes_at()).min()
     }
 
-    /// Who has each of the keys, by epoch; a lock-delay counts as epoch 0.
+    /// Who has each of the keys, by epoch, and whether somebody works under it.
     fn occupation(&self, keys: &[LeaseKey]) -> Vec<Option<(u64, bool)>> {
         let occupant = |key| {
-            Some(match self.slots.get(key)? {
-                Slot::Taken(tenancy) => (tenancy.epoch, tenancy.expires.is_some()),
-                Slot::Resting { .. } => (0, false),
-            })
+            let tenancy = self.tenancies.get(key)?;
+            Some((tenancy.epoch, tenancy.changes_at().is_some()))
         };
         keys.iter().map(occupant).collect()
     }
 }
 
-impl Slot {
-    fn expires(&self) -> Option<Instant> {
-        match self {
-            Self::Taken(tenancy) => tenancy.expires,
-            Self::Resting { until } => Some(*until),
+impl Tenancy {
+    fn is_of(&self, grant: &Grant) -> bool {
+        self.owner.nonce == grant.owner.nonce && self.epoch == grant.epoch
+    }
+
+    fn reserve(&mut self) {
+        self.state = TenancyState::Reserved;
+        self.give_back = Release::Reserve;
+    }
+
+    /// When it becomes something else unless somebody does something; reserved things stay.
+    fn changes_at(&self) -> Option<Instant> {
+        match self.state {
+            TenancyState::Held { expires } => Some(expires),
+            TenancyState::Resting { until } => Some(until),
+            TenancyState::Reserved => None,
         }
     }
 
     /// What keeps `asker` from having it.
     fn obstacle(&self, asker: &Owner, now: Instant) -> Option<Obstacle> {
-        match self {
-            Self::Resting { until } => {
+        let owner = || Box::new(self.owner.clone());
+        match self.state {
+            TenancyState::Resting { until } => {
                 Some(Obstacle::LockDelay { left: until.saturating_duration_since(now) })
             }
-            Self::Taken(Tenancy { owner, expires: Some(expires), lock_delay, .. }) => {
-                let at_most = expires.saturating_duration_since(now) + *lock_delay;
-                Some(Obstacle::Held { owner: Box::new(owner.clone()), at_most })
+            TenancyState::Held { expires } => {
+                let at_most = expires.saturating_duration_since(now) + self.lock_delay;
+                Some(Obstacle::Held { owner: owner(), at_most })
             }
-            Self::Taken(Tenancy { owner, expires: None, .. }) => (owner.pr != asker.pr)
-                .then(|| Obstacle::Reserved { owner: Box::new(owner.clone()) }),
+            TenancyState::Reserved => {
+                (self.owner.pr != asker.pr).then(|| Obstacle::Reserved { owner: owner() })
+            }
         }
     }
 
     fn info(&self, key: &LeaseKey) -> Option<LeaseInfo> {
-        let Self::Taken(tenancy) = self else { return None };
-        let held = tenancy.expires.is_some();
+        let standing = match (self.state, self.give_back) {
+            (TenancyState::Held { .. }, _) => Standing::Held,
+            (TenancyState::Reserved, _) | (_, Release::Reserve) => Standing::Reserved,
+            (TenancyState::Resting { .. }, Release::Free) => return None,
+        };
         Some(LeaseInfo {
             key: key.clone(),
-            standing: if held { Standing::Held } else { Standing::Reserved },
-            owner: tenancy.owner.clone(),
-            epoch: tenancy.epoch,
-            since_ms: tenancy.since_ms,
-            renewed_ms: tenancy.renewed_ms,
-            phase: tenancy.phase.clone(),
+            standing,
+            give_back: self.give_back,
+            owner: self.owner.clone(),
+            epoch: self.epoch,
+            since_ms: self.since_ms,
+            renewed_ms: self.renewed_ms,
+            phase: self.phase.clone(),
         })
     }
 }

@@ -31,16 +31,24 @@ pub trait Leases: Send + Sync {
     /// first request got no answer.
     async fn acquire(&self, request: &LeaseRequest) -> Result<Grant, LeaseError>;
 
-    /// Prolongs a grant by its TTL from now, and notes the phase. [`LeaseError::Lost`] when any of
-    /// its keys is held with another nonce or epoch, or by nobody; then no key is prolonged.
-    async fn renew(&self, grant: &Grant, phase: &str) -> Result<(), LeaseError>;
+    /// Prolongs a grant by its TTL from now, and notes the phase and how its holder means to give
+    /// it back. [`LeaseError::Lost`] when any of its keys is held with another nonce or epoch, or
+    /// by nobody; then no key is prolonged.
+    ///
+    /// What was noted last counts when nobody renews or releases any more (before the first renewal
+    /// it is the grant's own [`give_back`](Grant::give_back)): a lease whose holder was lost while
+    /// it meant [`Release::Reserve`] is reserved for its pull request after the lock-delay, and not
+    /// free. The lost grant can then do nothing about it.
+    async fn renew(&self, grant: &Grant, phase: &str, give_back: Release)
+    -> Result<(), LeaseError>;
 
     /// Gives all keys of the grant back and wakes those who wait. Clean: no lock-delay. Giving back
     /// what is lost is [`LeaseError::Lost`] and changes nothing. What the same grant has reserved
     /// can be reserved again (nothing changes) and freed.
     async fn release(&self, grant: &Grant, release: Release) -> Result<(), LeaseError>;
 
-    /// Everything that is held or reserved in a project, in the order of the keys.
+    /// Everything that is held or reserved in a project, in the order of the keys. What will be
+    /// reserved after its lock-delay is reserved already.
     async fn inspect(&self, project: &ProjectName) -> Result<Vec<LeaseInfo>, LeaseError>;
 
     /// Returns when one of the keys may have become free, at the latest after `at_most`; at once
@@ -121,7 +129,8 @@ pub struct Grant {
     pub epoch: u64,
     /// How long it stands without a renewal.
     pub ttl: Duration,
-    /// How it goes back unless its holder decides otherwise: what was reserved stays reserved.
+    /// How it goes back unless its holder decides otherwise, also when that one is lost: what was
+    /// reserved stays reserved.
     pub give_back: Release,
 }
 
@@ -141,6 +150,8 @@ pub struct LeaseInfo {
     pub key: LeaseKey,
     /// Held or reserved.
     pub standing: Standing,
+    /// What it becomes when its holder is lost now.
+    pub give_back: Release,
     /// By whom.
     pub owner: Owner,
     /// With which epoch.

@@ -132,6 +132,30 @@ async fn renewals_keep_a_lease_for_hours_and_carry_the_phase() {
 }
 
 #[tokio::test]
+async fn the_store_knows_at_once_how_a_lease_goes_back() {
+    let bench = Bench::new();
+    let told = async || bench.store.inspect(&project()).await.unwrap()[0].give_back;
+    let work = hold(&bench.keeper, bench.wish(7, Wait::No), async |lease| {
+        for (count, release) in
+            [Release::Reserve, Release::Free, Release::Reserve].iter().enumerate()
+        {
+            lease.give_back(*release);
+            bench.store.until_renewed(count + 1).await;
+            assert_eq!(told().await, *release);
+        }
+        std::future::pending::<Result<(), Stop>>().await
+    });
+    // The process dies in the middle of its work.
+    let dead = tokio::time::timeout(Duration::from_secs(5), bench.store.until_renewed(3));
+    tokio::select! {
+        _ = work => panic!("it had not ended"),
+        told = dead => told.expect("the store was not told"),
+    }
+    bench.clock.advance(seconds(120 + 30)).await;
+    assert_eq!(bench.standing().await, [Standing::Reserved], "main may lack what prod runs");
+}
+
+#[tokio::test]
 async fn a_holder_without_renewals_fences_itself_in_time() {
     for mood in [Mood::Away, Mood::Silent] {
         let bench = Bench::new();

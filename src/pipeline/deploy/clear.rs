@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::github::Facts;
 use crate::job::Deploy;
 use crate::lease::hold::Lease;
-use crate::lease::{LeaseKey, Standing};
+use crate::lease::{LeaseKey, Release};
 use crate::names::Environment;
 use crate::outcome::{Stage, Stop};
 use crate::pipeline::board::Board;
@@ -39,13 +39,14 @@ pub(crate) async fn run(cx: &Cx<'_>, desk: &Desk<'_>, facts: &Facts) -> Result<(
     decide(cx, desk.job, facts, &desk.policy).await.map(drop)
 }
 
-/// Whether prod is reserved for this pull request.
+/// Whether prod is reserved for this pull request, or will be once the lease of an earlier try has
+/// run out, which may be gone without a word.
 pub(crate) async fn prod_is_kept(cx: &Cx<'_>) -> Result<bool, Stop> {
     let prod = LeaseKey::Environment(cx.project.name.clone(), Environment::prod());
     let leases = cx.deps.leases.inspect(&cx.project.name).await;
     let leases = leases.map_err(|error| Stop::broken(error.to_string(), error))?;
     Ok(leases.iter().any(|lease| {
-        lease.key == prod && lease.standing == Standing::Reserved && lease.owner.pr == cx.job.pr
+        lease.key == prod && lease.give_back == Release::Reserve && lease.owner.pr == cx.job.pr
     }))
 }
 

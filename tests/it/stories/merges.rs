@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use sluice::lease::Standing;
+use sluice::clock::unix_ms;
+use sluice::job::{Deploy, Envelope, Job};
+use sluice::lease::{LeaseKey, LeaseRequest, Owner, Release, Standing};
+use sluice::names::{Environment, JobId, PrNumber, Sha};
 use sluice::outcome::{DeployOutcome, Reason, Stage};
 use sluice_sim::Pr;
 use sluice_sim::faults::{Answer, Matching, MergeFault};
@@ -142,5 +145,39 @@ async fn a_merge_onto_another_base_than_was_planned_is_told() {
     let said = town.says(&pr, DEPLOY);
     assert!(said.contains("does not hold the tree that was deployed"), "{said}");
     assert_eq!(town.deploys(&pr), [DeployOutcome::Failed]);
+    town.finish().await;
+}
+
+/// A worker holds prod for this pull request, means to keep it, and is never heard of again.
+async fn a_worker_dies_with_prod_in_its_hands(town: &Town, pr: &Pr, head: &Sha) {
+    let project = town.deps.projects[0].name.clone();
+    let owner = Owner {
+        nonce: "of a worker that died".to_owned(),
+        job: JobId::of_deploy(&project, PrNumber(pr.number), head),
+        host: "lost".to_owned(),
+        pr: PrNumber(pr.number),
+        head: Some(head.clone()),
+    };
+    let keys = vec![LeaseKey::Environment(project, Environment::prod())];
+    let [ttl, lock_delay] = [600, 300].map(Duration::from_millis);
+    let request = LeaseRequest { keys, owner, ttl, lock_delay };
+    let grant = town.deps.leases.acquire(&request).await.unwrap();
+    town.deps.leases.renew(&grant, "merge", Release::Reserve).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_between_the_merge_and_its_end_keeps_prod_from_nobody() {
+    let town = Town::start().await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    let head = Sha::new(town.see(&pr).head.as_str()).unwrap();
+    town.bob.merges_by_hand(&pr).await.unwrap();
+    town.until_quiet().await;
+    a_worker_dies_with_prod_in_its_hands(&town, &pr, &head).await;
+
+    // Its message comes back at once, long before its lease has run out.
+    let signalled_ms = unix_ms(town.deps.clock.now());
+    let (project, pr) = (town.deps.projects[0].name.clone(), PrNumber(pr.number));
+    let deploy = Job::Deploy(Deploy { project, pr, head, command: None, signalled_ms });
+    town.deps.queue.publish(&Envelope::new(deploy, "again", signalled_ms)).await.unwrap();
     town.finish().await;
 }

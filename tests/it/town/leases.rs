@@ -46,8 +46,13 @@ impl Leases for Losable {
         Ok(grant)
     }
 
-    async fn renew(&self, grant: &Grant, phase: &str) -> Result<(), LeaseError> {
-        let renewed = self.leases.renew(grant, phase).await;
+    async fn renew(
+        &self,
+        grant: &Grant,
+        phase: &str,
+        give_back: Release,
+    ) -> Result<(), LeaseError> {
+        let renewed = self.leases.renew(grant, phase, give_back).await;
         if renewed.is_err() {
             self.noticed.send_replace(true);
         }

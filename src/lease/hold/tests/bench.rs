@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::super::{Keeper, hold};
@@ -33,11 +33,25 @@ pub(super) struct Store {
     real: MemoryLeases,
     mood: Mutex<Mood>,
     pub(super) renewals: AtomicUsize,
+    renewed: Notify,
 }
 
 impl Store {
     pub(super) fn mood(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
+    }
+
+    /// Waits until so many renewals were answered.
+    pub(super) async fn until_renewed(&self, times: usize) {
+        loop {
+            let renewed = self.renewed.notified();
+            tokio::pin!(renewed);
+            renewed.as_mut().enable();
+            if self.renewals.load(Ordering::SeqCst) >= times {
+                return;
+            }
+            renewed.await;
+        }
     }
 
     async fn answers(&self) -> Result<(), LeaseError> {
@@ -56,10 +70,17 @@ impl Leases for Store {
         self.answers().await?;
         self.real.acquire(request).await
     }
-    async fn renew(&self, grant: &Grant, phase: &str) -> Result<(), LeaseError> {
-        self.renewals.fetch_add(1, Ordering::SeqCst);
+    async fn renew(
+        &self,
+        grant: &Grant,
+        phase: &str,
+        give_back: Release,
+    ) -> Result<(), LeaseError> {
         self.answers().await?;
-        self.real.renew(grant, phase).await
+        let answer = self.real.renew(grant, phase, give_back).await;
+        self.renewals.fetch_add(1, Ordering::SeqCst);
+        self.renewed.notify_waiters();
+        answer
     }
     async fn release(&self, grant: &Grant, release: Release) -> Result<(), LeaseError> {
         self.answers().await?;
@@ -102,6 +123,7 @@ impl Bench {
             real: MemoryLeases::new(clock.clone()),
             mood: Mutex::new(Mood::Well),
             renewals: AtomicUsize::new(0),
+            renewed: Notify::new(),
         });
         let diary = Arc::new(Diary::default());
         let keeper = Keeper {

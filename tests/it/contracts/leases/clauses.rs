@@ -79,7 +79,7 @@ pub(super) async fn disjoint_sets_do_not_wait_for_each_other(bench: &impl Bench)
 
 pub(super) async fn no_key_at_all_is_granted(bench: &impl Bench) {
     let grant = acquire(bench, 1, &[]).await.unwrap();
-    bench.leases().renew(&grant, "").await.unwrap();
+    bench.leases().renew(&grant, "", Release::Free).await.unwrap();
     bench.leases().release(&grant, Release::Free).await.unwrap();
 }
 
@@ -123,7 +123,7 @@ pub(super) async fn a_repeated_question_gets_the_same_grant_prolonged(bench: &im
     units(bench, TTL - 1).await;
     assert_eq!(acquire(bench, 1, &[prod()]).await.unwrap(), first);
     units(bench, TTL - 1).await;
-    bench.leases().renew(&first, "").await.expect("the repeated question prolongs");
+    bench.leases().renew(&first, "", Release::Free).await.expect("the repeated question prolongs");
 }
 
 pub(super) async fn a_second_copy_of_a_job_is_busy(bench: &impl Bench) {
@@ -137,7 +137,7 @@ pub(super) async fn a_renewal_prolongs_all_keys_and_notes_the_phase(bench: &impl
     let grant = acquire(bench, 1, &keys).await.unwrap();
     for _ in 0..3 {
         units(bench, TTL - 1).await;
-        bench.leases().renew(&grant, "applying 3 of 7").await.unwrap();
+        bench.leases().renew(&grant, "applying 3 of 7", Release::Free).await.unwrap();
     }
     let held = bench.leases().inspect(&project()).await.unwrap();
     assert_eq!(held.len(), 2);
@@ -150,7 +150,7 @@ pub(super) async fn a_renewal_prolongs_all_keys_and_notes_the_phase(bench: &impl
 pub(super) async fn a_late_renewal_is_lost(bench: &impl Bench) {
     let grant = acquire(bench, 1, &[prod()]).await.unwrap();
     units(bench, TTL).await;
-    assert!(is_lost(bench.leases().renew(&grant, "").await));
+    assert!(is_lost(bench.leases().renew(&grant, "", Release::Free).await));
     assert!(is_lost(bench.leases().release(&grant, Release::Free).await));
 }
 
@@ -160,14 +160,14 @@ pub(super) async fn a_stale_grant_can_neither_renew_nor_release(bench: &impl Ben
     leases.release(&stale, Release::Free).await.unwrap();
     // The same nonce again: only the epoch tells the two grants apart.
     let current = acquire(bench, 1, &[prod()]).await.unwrap();
-    assert!(is_lost(leases.renew(&stale, "").await));
+    assert!(is_lost(leases.renew(&stale, "", Release::Free).await));
     assert!(is_lost(leases.release(&stale, Release::Free).await));
     assert!(is_lost(leases.release(&stale, Release::Reserve).await));
-    leases.renew(&current, "").await.unwrap();
+    leases.renew(&current, "", Release::Free).await.unwrap();
     let forged = Grant { owner: request(bench, 2, 1, &[]).owner, ..current.clone() };
-    assert!(is_lost(leases.renew(&forged, "").await), "the epoch alone is no proof");
+    assert!(is_lost(leases.renew(&forged, "", Release::Free).await), "the epoch alone is no proof");
     assert!(is_lost(leases.release(&forged, Release::Free).await));
-    leases.renew(&current, "").await.unwrap();
+    leases.renew(&current, "", Release::Free).await.unwrap();
 }
 
 pub(super) async fn a_grant_lost_in_part_is_lost_and_prolongs_nothing(bench: &impl Bench) {
@@ -177,7 +177,7 @@ pub(super) async fn a_grant_lost_in_part_is_lost_and_prolongs_nothing(bench: &im
     let part = Grant { keys: vec![b.clone()], ..whole.clone() };
     leases.release(&part, Release::Free).await.unwrap();
     units(bench, TTL - 1).await;
-    assert!(is_lost(leases.renew(&whole, "").await));
+    assert!(is_lost(leases.renew(&whole, "", Release::Free).await));
     assert!(is_lost(leases.release(&whole, Release::Free).await));
     let held = leases.inspect(&project()).await.unwrap();
     assert_eq!(held.iter().map(|info| &info.key).collect::<Vec<_>>(), [&a], "it freed a part");
@@ -249,10 +249,77 @@ pub(super) async fn what_was_reserved_goes_back_reserved(bench: &impl Bench) {
     assert_eq!(again.give_back, Release::Reserve, "a repeated question has the same answer");
 }
 
+/// The holder of pull request 1 was lost: others rest and then see a reservation, of which the lost
+/// grant is no part, and its pull request gets it.
+async fn falls_back_to_its_reservation(bench: &impl Bench, lost: &Grant) {
+    let leases = bench.leases();
+    let told = async || leases.inspect(&project()).await.unwrap().remove(0);
+    units(bench, TTL).await;
+    for pr in [1, 2] {
+        let answer = acquire(bench, pr, &[prod()]).await;
+        let Err(LeaseError::Busy { obstacle: Obstacle::LockDelay { .. }, .. }) = answer else {
+            panic!("no lock-delay for PR #{pr}: {answer:?}")
+        };
+    }
+    assert_eq!(told().await.standing, Standing::Reserved, "it is as good as reserved");
+    for _ in 0..2 {
+        assert!(is_lost(leases.release(lost, Release::Free).await), "a lost grant freed it");
+        assert!(is_lost(leases.renew(lost, "", Release::Free).await));
+        units(bench, LOCK_DELAY).await;
+    }
+    let answer = acquire(bench, 2, &[prod()]).await;
+    let Err(LeaseError::Busy { obstacle: Obstacle::Reserved { owner }, .. }) = answer else {
+        panic!("the reservation was forgotten: {answer:?}")
+    };
+    assert_eq!(owner.pr, PrNumber(1));
+    let back = leases.acquire(&request(bench, 1, 3, &[prod()])).await.unwrap();
+    assert!(back.epoch > lost.epoch && back.give_back == Release::Reserve, "{back:?}");
+}
+
+pub(super) async fn what_was_reserved_is_reserved_again_when_its_holder_is_lost(
+    bench: &impl Bench,
+) {
+    let first = acquire(bench, 1, &[prod()]).await.unwrap();
+    bench.leases().release(&first, Release::Reserve).await.unwrap();
+    let back = bench.leases().acquire(&request(bench, 1, 2, &[prod()])).await.unwrap();
+    falls_back_to_its_reservation(bench, &back).await;
+}
+
+pub(super) async fn a_holder_that_meant_to_reserve_has_reserved_when_it_is_lost(
+    bench: &impl Bench,
+) {
+    let grant = acquire(bench, 1, &[prod()]).await.unwrap();
+    bench.leases().renew(&grant, "applying", Release::Reserve).await.unwrap();
+    let told = bench.leases().inspect(&project()).await.unwrap().remove(0);
+    assert_eq!((told.standing, told.give_back), (Standing::Held, Release::Reserve));
+    falls_back_to_its_reservation(bench, &grant).await;
+}
+
+pub(super) async fn what_its_holder_said_last_counts_when_it_is_lost(bench: &impl Bench) {
+    let leases = bench.leases();
+    let first = acquire(bench, 1, &[prod()]).await.unwrap();
+    leases.release(&first, Release::Reserve).await.unwrap();
+    let back = leases.acquire(&request(bench, 1, 2, &[prod()])).await.unwrap();
+    leases.renew(&back, "merged", Release::Free).await.unwrap();
+    units(bench, TTL + LOCK_DELAY).await;
+    acquire(bench, 2, &[prod()]).await.unwrap();
+}
+
+pub(super) async fn waiting_ends_when_a_lost_lease_becomes_reserved(bench: &impl Bench) {
+    let grant = acquire(bench, 1, &[prod()]).await.unwrap();
+    bench.leases().renew(&grant, "", Release::Reserve).await.unwrap();
+    units(bench, TTL).await;
+    let leases = bench.leases();
+    let waiting =
+        tokio::spawn(async move { leases.changed(&[prod()], Duration::from_secs(3600)).await });
+    units(bench, LOCK_DELAY).await;
+    woken(waiting).await;
+}
+
 pub(super) async fn a_reserved_lease_cannot_be_renewed(bench: &impl Bench) {
     let grant = acquire(bench, 1, &[prod()]).await.unwrap();
     bench.leases().release(&grant, Release::Reserve).await.unwrap();
-    assert!(is_lost(bench.leases().renew(&grant, "").await));
+    assert!(is_lost(bench.leases().renew(&grant, "", Release::Free).await));
 }
 
 pub(super) async fn a_release_wakes_those_who_wait(bench: &impl Bench) {

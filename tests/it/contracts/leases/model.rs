@@ -23,6 +23,7 @@ enum Step {
     /// A job renews the last grant that it was given, whether or not it still stands.
     Renew {
         job: usize,
+        reserve: bool,
     },
     Release {
         job: usize,
@@ -36,7 +37,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         (0..3_usize, 1..8_u8).prop_map(|(job, keys)| Step::Acquire { job, keys }),
-        (0..3_usize).prop_map(|job| Step::Renew { job }),
+        (0..3_usize, any::<bool>()).prop_map(|(job, reserve)| Step::Renew { job, reserve }),
         (0..3_usize, any::<bool>()).prop_map(|(job, reserve)| Step::Release { job, reserve }),
         (1..5_u64).prop_map(|seconds| Step::Pass { seconds }),
     ]
@@ -49,6 +50,8 @@ struct Occupant {
     epoch: u64,
     /// `None`: reserved.
     until: Option<u64>,
+    /// Reserved for its job should that be lost.
+    kept: bool,
 }
 
 #[derive(Default)]
@@ -69,6 +72,15 @@ impl Model {
         })
     }
 
+    /// What a lost job was to keep is reserved for it, and its old grant has no say in that.
+    fn keep_what_was_lost(&mut self) {
+        for occupant in self.occupants.values_mut().filter(|occupant| occupant.kept) {
+            if occupant.until.is_some_and(|until| until + LOCK_DELAY <= self.now) {
+                (occupant.until, occupant.epoch) = (None, 0);
+            }
+        }
+    }
+
     /// Whether a grant still has all its keys, held or (where that will do) reserved.
     fn has_all(&self, grant: &Grant, keys: u8, reserved_will_do: bool) -> bool {
         bits(keys).all(|key| {
@@ -78,6 +90,10 @@ impl Model {
             })
         })
     }
+}
+
+fn how(reserve: bool) -> Release {
+    if reserve { Release::Reserve } else { Release::Free }
 }
 
 fn bits(keys: u8) -> impl Iterator<Item = u8> {
@@ -106,20 +122,23 @@ async fn take(bench: &Memory, model: &mut Model, step: Step) {
         Step::Pass { seconds } => {
             bench.clock.leap(Duration::from_secs(seconds));
             model.now += seconds;
+            model.keep_what_was_lost();
         }
         Step::Acquire { job, keys } => acquire(bench, model, (job, keys)).await,
-        Step::Renew { job } => {
+        Step::Renew { job, reserve } => {
             let Some((grant, keys)) = model.last[job].clone() else { return };
             let stands = model.has_all(&grant, keys, false);
-            assert_eq!(bench.leases.renew(&grant, "").await.is_ok(), stands, "renewal");
+            let renewed = bench.leases.renew(&grant, "", how(reserve)).await;
+            assert_eq!(renewed.is_ok(), stands, "renewal");
             let until = Some(model.now + TTL);
-            for occupant in bits(keys).filter(|_| stands).collect::<Vec<_>>() {
-                model.occupants.entry(occupant).and_modify(|o| o.until = until);
+            for key in bits(keys).filter(|_| stands) {
+                let occupant = model.occupants.entry(key);
+                occupant.and_modify(|o| (o.until, o.kept) = (until, reserve));
             }
         }
         Step::Release { job, reserve } => {
             let Some((grant, keys)) = model.last[job].clone() else { return };
-            let release = if reserve { Release::Reserve } else { Release::Free };
+            let release = how(reserve);
             let stands = model.has_all(&grant, keys, true);
             assert_eq!(bench.leases.release(&grant, release).await.is_ok(), stands, "release");
             for key in bits(keys).filter(|_| stands) {
@@ -142,8 +161,12 @@ async fn acquire(bench: &Memory, model: &mut Model, (job, keys): (usize, u8)) {
             assert!(admitted, "granted although a key was taken");
             assert!(grant.epoch > model.highest, "the epoch did not rise");
             model.highest = grant.epoch;
-            let occupant = Occupant { job, epoch: grant.epoch, until: Some(model.now + TTL) };
-            model.occupants.extend(bits(keys).map(|key| (key, occupant)));
+            for key in bits(keys) {
+                let kept = model.occupants.get(&key).is_some_and(|before| before.until.is_none());
+                let until = Some(model.now + TTL);
+                let occupant = Occupant { job, epoch: grant.epoch, until, kept };
+                model.occupants.insert(key, occupant);
+            }
             model.last[job] = Some((grant, keys));
         }
         Err(LeaseError::Busy { .. }) => assert!(!admitted, "busy although all keys were free"),
