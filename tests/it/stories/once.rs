@@ -68,6 +68,7 @@ async fn an_environment_that_cannot_be_removed_takes_no_deploy_back() {
     assert!(town.warehouse.has("warehouse_1"), "it could not be removed");
     assert!(town.says(&pr, crate::town::DEPLOY).starts_with("Deployed to Prod"));
     assert!(town.notes(&pr).contains("could not be removed"), "{}", town.notes(&pr));
+    assert_eq!(town.warehouse.calls("open"), 2, "the gate's session and the deploy's, no third");
     assert_eq!(town.deploys(&pr), [sluice::outcome::DeployOutcome::Deployed]);
     town.finish().await;
 }
