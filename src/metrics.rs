@@ -66,7 +66,7 @@ impl Metrics {
         routes: &[Route],
     ) -> Result<(), SampleError> {
         for route in routes {
-            self.edge.queue_depth(route, queue.depth(route).await?);
+            self.edge.queue(route, queue.waiting(route).await?);
         }
         Ok(())
     }

@@ -32,7 +32,7 @@ async fn ready(State(producer): State<Arc<Producer>>) -> Response {
     if producer.shutdown.is_cancelled() {
         return unready("shutting down\n");
     }
-    match timeout(READY_WITHIN, producer.deps.queue.depth(&Route::Approval)).await {
+    match timeout(READY_WITHIN, producer.deps.queue.waiting(&Route::Approval)).await {
         Ok(Ok(_)) => "ready\n".into_response(),
         // The queue's own words may name its address: they are for logs, not for anybody.
         Ok(Err(_)) | Err(_) => unready("the queue does not answer\n"),

@@ -6,7 +6,7 @@ use prometheus::{Error, HistogramVec, IntCounterVec, IntGaugeVec};
 
 use super::shelf::{ANSWER, Shelf};
 use crate::observe::What;
-use crate::queue::Route;
+use crate::queue::{Route, Waiting};
 
 /// Metrics of the edges.
 pub(super) struct Edge {
@@ -15,6 +15,7 @@ pub(super) struct Edge {
     github_requests: IntCounterVec,
     github_rate_limit: IntGaugeVec,
     queue_depth: IntGaugeVec,
+    queue_oldest_age: IntGaugeVec,
 }
 
 impl Edge {
@@ -46,6 +47,11 @@ impl Edge {
                 "Jobs that wait, ready or delayed; not those in hand.",
                 &["queue"],
             )?,
+            queue_oldest_age: shelf.gauge(
+                "queue_oldest_age_seconds",
+                "How long ago the oldest job that waits was stored; 0 when none waits.",
+                &["queue"],
+            )?,
         };
         edge.webhook_duration.with_label_values::<&str>(&[]);
         Ok(edge)
@@ -68,9 +74,12 @@ impl Edge {
         }
     }
 
-    pub(super) fn queue_depth(&self, route: &Route, depth: u64) {
-        let depth = i64::try_from(depth).unwrap_or(i64::MAX);
-        self.queue_depth.with_label_values(&[route.queue()]).set(depth);
+    pub(super) fn queue(&self, route: &Route, waiting: Waiting) {
+        let jobs = i64::try_from(waiting.jobs).unwrap_or(i64::MAX);
+        let age_s = waiting.oldest.unwrap_or_default().as_secs();
+        let age_s = i64::try_from(age_s).unwrap_or(i64::MAX);
+        self.queue_depth.with_label_values(&[route.queue()]).set(jobs);
+        self.queue_oldest_age.with_label_values(&[route.queue()]).set(age_s);
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
-use super::{Deliveries, Delivery, Queue, QueueError, RetryPolicy, Route};
+use super::{Deliveries, Delivery, Queue, QueueError, RetryPolicy, Route, Waiting};
 use crate::clock::Clock;
 use crate::job::{Envelope, MAX_BYTES};
 use crate::outcome::Disposition;
@@ -72,6 +72,8 @@ struct Line {
 struct Message {
     bytes: Vec<u8>,
     attempt: u32,
+    /// When it was published, however often it came back since.
+    stored: Instant,
 }
 
 impl MemoryQueue {
@@ -93,7 +95,8 @@ impl MemoryQueue {
             if line.len() >= CAPACITY {
                 return Err(QueueError::Unavailable(format!("{} is full", route.queue())));
             }
-            line.ready.insert(ticket, Message { bytes, attempt: 0 });
+            let stored = self.shared.clock.instant();
+            line.ready.insert(ticket, Message { bytes, attempt: 0, stored });
         }
         self.shared.changed.notify_waiters();
         Ok(())
@@ -139,11 +142,15 @@ impl Queue for MemoryQueue {
         }))
     }
 
-    async fn depth(&self, route: &Route) -> Result<u64, QueueError> {
+    async fn waiting(&self, route: &Route) -> Result<Waiting, QueueError> {
+        let now = self.shared.clock.instant();
         let state = self.shared.lock();
-        let waiting =
-            state.lines.get(route).map_or(0, |line| line.ready.len() + line.delayed.len());
-        Ok(u64::try_from(waiting).unwrap_or(u64::MAX))
+        let Some(line) = state.lines.get(route) else { return Ok(Waiting::default()) };
+        let messages = || line.ready.values().chain(line.delayed.values());
+        Ok(Waiting {
+            jobs: u64::try_from(messages().count()).unwrap_or(u64::MAX),
+            oldest: messages().map(|m| now.saturating_duration_since(m.stored)).max(),
+        })
     }
 }
 
@@ -252,7 +259,7 @@ impl InHand {
                     line.ready.insert(self.ticket, message);
                 }
                 Disposition::Dead(reason) => {
-                    let (route, Message { bytes, attempt }) = (self.route.clone(), message);
+                    let (route, Message { bytes, attempt, .. }) = (self.route.clone(), message);
                     state.bury(DeadLetter { route, bytes, attempt, reason });
                 }
             }

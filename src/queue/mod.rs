@@ -36,8 +36,18 @@ pub trait Queue: Send + Sync {
         prefetch: u16,
     ) -> Result<Box<dyn Deliveries>, QueueError>;
 
-    /// How many jobs wait on a route, ready ones and delayed ones, without those handed out.
-    async fn depth(&self, route: &Route) -> Result<u64, QueueError>;
+    /// What waits on a route, ready or delayed, without what is handed out.
+    async fn waiting(&self, route: &Route) -> Result<Waiting, QueueError>;
+}
+
+/// What waits on a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Waiting {
+    /// How many jobs.
+    pub jobs: u64,
+    /// How long ago the oldest of them was stored; retries count from the first time. `None` when
+    /// none waits, or nobody can say.
+    pub oldest: Option<Duration>,
 }
 
 /// A subscription to one route. Dropping it ends it: nothing more is handed out; what it handed out

@@ -126,13 +126,17 @@ fn prometheus_accepts_the_names_and_the_format() {
 #[tokio::test]
 async fn a_sample_says_how_many_jobs_wait() {
     let metrics = Metrics::new(&[warehouse()], "0.1.0").unwrap();
-    let queue = MemoryQueue::new(Arc::new(ManualClock::new()), RetryPolicy::default());
+    let clock = Arc::new(ManualClock::new());
+    let queue = MemoryQueue::new(clock.clone(), RetryPolicy::default());
     let route = Route::Deploy(warehouse());
     queue.publish_bytes(&route, b"a job".to_vec()).unwrap();
+    clock.leap(Duration::from_secs(90));
     metrics.sample_queue(&queue, &[Route::Gate, route]).await.unwrap();
     let text = metrics.render().unwrap();
     assert!(text.contains("sluice_queue_depth{queue=\"sluice.gate\"} 0\n"), "{text}");
     assert!(text.contains("sluice_queue_depth{queue=\"sluice.deploy.warehouse\"} 1\n"), "{text}");
+    let age = "sluice_queue_oldest_age_seconds{queue=\"sluice.deploy.warehouse\"} 90\n";
+    assert!(text.contains(age), "{text}");
 }
 
 /// Worker A hears that a head is applied but not merged; worker B merges it.

@@ -15,7 +15,7 @@ use sluice::metrics::Metrics;
 use sluice::names::{ProjectName, Repository};
 use sluice::observe::{Event, Observer, What};
 use sluice::project::{Approvals, OldHead, Project, Python, SharesRepository};
-use sluice::queue::{Deliveries, Queue, QueueError, Route};
+use sluice::queue::{Deliveries, Queue, QueueError, Route, Waiting};
 use sluice_producer::{Bound, Deps, Limits, RecentDeliveries, Settings};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -62,9 +62,9 @@ impl Queue for MoodyQueue {
         Err(QueueError::Unavailable("the producer does not consume".into()))
     }
 
-    async fn depth(&self, _: &Route) -> Result<u64, QueueError> {
+    async fn waiting(&self, _: &Route) -> Result<Waiting, QueueError> {
         match *self.mood.borrow() {
-            Mood::Stores | Mood::Hangs => Ok(0),
+            Mood::Stores | Mood::Hangs => Ok(Waiting::default()),
             Mood::StoresOnly(_) => Err(QueueError::Unavailable("amqp://u:pw@h".into())),
         }
     }

@@ -84,7 +84,7 @@ contract!(
         a_retry_counts_and_waits_longer_each_time,
         a_later_job_waits_and_comes_back_uncounted_at_the_tail,
         a_dead_job_keeps_its_reason_and_does_not_come_back,
-        depth_counts_what_waits,
+        what_waits_is_counted_and_has_an_age,
         a_job_published_twice_comes_twice,
         what_is_no_job_is_delivered_as_it_is,
         what_is_too_large_is_refused,

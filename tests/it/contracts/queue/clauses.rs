@@ -5,7 +5,7 @@ use std::time::Duration;
 use sluice::job::{Command, Deploy, Envelope, Job, MAX_BYTES, VERSION};
 use sluice::names::{JobId, NodeId, PrNumber, ProjectName, Sha};
 use sluice::outcome::Disposition;
-use sluice::queue::{Deliveries, Delivery, QueueError, Route};
+use sluice::queue::{Deliveries, Delivery, QueueError, Route, Waiting};
 
 use super::Bench;
 
@@ -199,16 +199,20 @@ pub(super) async fn a_dead_job_keeps_its_reason_and_does_not_come_back(bench: &i
     assert_eq!(dead[0].bytes, command(1).to_bytes().unwrap());
 }
 
-pub(super) async fn depth_counts_what_waits(bench: &impl Bench) {
+pub(super) async fn what_waits_is_counted_and_has_an_age(bench: &impl Bench) {
     publish(bench, (1..=3).map(deploy)).await;
     let mut jobs = consume(bench, &deploys(), 1).await;
     let job = next(&mut jobs).await;
-    let depth = async || bench.queue().depth(&deploys()).await.unwrap();
-    assert_eq!(depth().await, 2, "the one in hand does not wait");
+    let waiting = async || bench.queue().waiting(&deploys()).await.unwrap();
+    assert_eq!(waiting().await.jobs, 2, "the one in hand does not wait");
     drop(jobs);
     job.settle(Disposition::Later(bench.retry().delay(0))).await.unwrap();
-    assert_eq!(depth().await, 3, "the delayed one waits");
-    assert_eq!(bench.queue().depth(&Route::Gate).await.unwrap(), 0);
+    assert_eq!(waiting().await.jobs, 3, "the delayed one waits");
+    if let (Some(before), later) = (waiting().await.oldest, bench.retry().delay(0)) {
+        bench.pass(later / 2).await;
+        assert!(waiting().await.oldest.unwrap() > before, "it grows older");
+    }
+    assert_eq!(bench.queue().waiting(&Route::Gate).await.unwrap(), Waiting::default());
 }
 
 pub(super) async fn a_job_published_twice_comes_twice(bench: &impl Bench) {
