@@ -3,6 +3,7 @@
 //! A suite knows an adapter only through its bench: the port, the passing of time, and what an
 //! operator sees. A new adapter gets a bench and one line that names it.
 
+mod engine;
 mod github;
 mod leases;
 mod queue;

@@ -27,6 +27,7 @@ type Models = BTreeMap<String, String>;
 pub struct Scripted {
     mirrors: Arc<Mirrors>,
     warehouse: Arc<Warehouse>,
+    policies: Mutex<BTreeMap<PolicySha, Arc<Policy>>>,
 }
 
 /// What all sessions share: the warehouse and its state store.
@@ -67,7 +68,7 @@ impl Data {
 
 impl Scripted {
     pub fn new(mirrors: Arc<Mirrors>) -> Self {
-        Self { mirrors, warehouse: Arc::default() }
+        Self { mirrors, warehouse: Arc::default(), policies: Mutex::default() }
     }
 
     pub fn warehouse(&self) -> Arc<Warehouse> {
@@ -175,12 +176,19 @@ impl Engine for Scripted {
         &self,
         project: &Project,
         base: &Sha,
-        _policy: &PolicySha,
+        policy: &PolicySha,
     ) -> Result<Arc<Policy>, EngineError> {
+        if let Some(known) = self.policies.lock().unwrap().get(policy) {
+            return Ok(known.clone());
+        }
         let cancel = CancellationToken::new();
         let files = self.mirrors.configuration(project, base, &cancel).await?;
         let text = std::fs::read_to_string(files.project().join("config.yaml")).unwrap();
-        serde_json::from_str(&text).map(Arc::new).map_err(|error| declared(Fault::Config, error))
+        let read: Policy =
+            serde_json::from_str(&text).map_err(|error| declared(Fault::Config, error))?;
+        let read = Arc::new(read);
+        self.policies.lock().unwrap().insert(policy.clone(), read.clone());
+        Ok(read)
     }
 
     async fn open(

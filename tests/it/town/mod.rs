@@ -25,11 +25,11 @@ mod leases;
 mod once;
 mod setup;
 
-pub use engine::Warehouse;
+pub use engine::{Scripted, Warehouse};
 use heard::Heard;
 pub use leases::Losable;
 use setup::Behind;
-pub use setup::{PATIENCE, SECRET, Setup, policy};
+pub use setup::{PATIENCE, SECRET, Setup, mirrors, policy};
 
 pub const LINTER: &str = "SQLMesh - Linter";
 pub const TESTS: &str = "SQLMesh - Run Unit Tests";

@@ -123,7 +123,7 @@ impl Behind {
         let observer = Arc::new(Observers::new(vec![heard.clone(), metrics.clone()]));
         let queue = Arc::new(MemoryQueue::new(clock.clone(), retry(setup)));
         let leases = Arc::new(Losable::new(MemoryLeases::new(clock.clone())));
-        let engine = engine(github, folder);
+        let engine = Scripted::new(mirrors(github, folder));
         let warehouse = engine.warehouse();
         let adapter = HttpGitHub::new(&GitHubSettings {
             api_url: github.url().to_owned(),
@@ -160,7 +160,8 @@ fn retry(setup: &Setup) -> RetryPolicy {
     RetryPolicy { delays: vec![Duration::from_millis(20); setup.retries] }
 }
 
-fn engine(github: &Standin, folder: &Path) -> Scripted {
+/// Checkouts of what is on GitHub, below `folder`.
+pub fn mirrors(github: &Standin, folder: &Path) -> Arc<Mirrors> {
     let mirrors = Mirrors::new(checkout::Settings {
         data_dir: folder.to_owned(),
         git: "git".into(),
@@ -168,7 +169,7 @@ fn engine(github: &Standin, folder: &Path) -> Scripted {
         credentials: Arc::new(TownToken(github.token().to_owned())),
         timeouts: checkout::Timeouts::default(),
     });
-    Scripted::new(Arc::new(mirrors.unwrap()))
+    Arc::new(mirrors.unwrap())
 }
 
 fn settings(setup: &Setup) -> Settings {

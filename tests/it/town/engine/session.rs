@@ -52,6 +52,12 @@ impl Open {
         self.cancel.cancelled().await;
     }
 
+    /// What every call but the last begins with.
+    fn living(&self) -> Result<(), EngineError> {
+        let deaf = !self.with("-- deaf").is_empty();
+        if self.cancel.is_cancelled() && !deaf { Err(EngineError::Cancelled) } else { Ok(()) }
+    }
+
     fn differences(&self, stands: &Models) -> Vec<(String, Change)> {
         let mut changes = Vec::new();
         for (name, sql) in &self.models {
@@ -97,6 +103,7 @@ impl Session for Open {
     }
 
     async fn load(&mut self) -> Result<Loaded, EngineError> {
+        self.living()?;
         self.warehouse.count("load");
         if let Some(model) = self.with("-- breaks in load").first() {
             let message = format!("no connection: {}", self.models[model]);
@@ -109,12 +116,14 @@ impl Session for Open {
     }
 
     async fn lint(&mut self) -> Result<LintReport, EngineError> {
+        self.living()?;
         self.warehouse.count("lint");
         let errors = self.with("-- fails lint").iter().map(|m| format!("{m}: no owner")).collect();
         Ok(LintReport { errors, warnings: Vec::new() })
     }
 
     async fn test(&mut self) -> Result<TestReport, EngineError> {
+        self.living()?;
         self.warehouse.count("test");
         if !self.with("-- hangs in test").is_empty() {
             self.cancel.cancelled().await;
@@ -131,6 +140,7 @@ impl Session for Open {
     }
 
     async fn plan(&mut self, request: &PlanRequest) -> Result<Plan, EngineError> {
+        self.living()?;
         self.warehouse.count("plan");
         if let Some(model) = self.with("-- fails plan").first() {
             return Err(declared(Fault::Plan, format!("{model} cannot be planned")));
@@ -164,8 +174,14 @@ impl Session for Open {
     }
 
     async fn apply(&mut self, plan: &Plan, watch: &dyn Watch) -> Result<Applied, EngineError> {
+        self.living()?;
         self.warehouse.count("apply");
         let name = plan.environment.as_str().to_owned();
+        if !plan.has_effect {
+            let data = self.warehouse.data.lock().unwrap();
+            let plan_id = data.environments.get(&name).map(|deployed| deployed.plan_id.clone());
+            return Ok(Applied { changed: false, plan_id, stages: BTreeMap::new() });
+        }
         let running = Running::begin(&self.warehouse, &name);
         let mut held = self.warehouse.held.subscribe();
         tokio::select! {
@@ -186,7 +202,12 @@ impl Session for Open {
         }
         let stages = ["physical layer", "backfill", "promote", "finalize"];
         for (done, stage) in stages.iter().enumerate() {
-            if watch.may_start(stage).await == Fence::Halt {
+            let fence = tokio::select! {
+                biased;
+                () = self.killed() => return Err(EngineError::Cancelled),
+                fence = watch.may_start(stage) => fence,
+            };
+            if fence == Fence::Halt {
                 return Err(EngineError::Halted((*stage).to_owned()));
             }
             let phase = (*stage).to_owned();
@@ -210,6 +231,7 @@ impl Session for Open {
     }
 
     async fn invalidate(&mut self, environment: &Environment) -> Result<(), EngineError> {
+        self.living()?;
         self.warehouse.count("invalidate");
         if !self.with("-- cannot be removed").is_empty() {
             return Err(declared(Fault::Other, "a view depends on it"));
@@ -222,6 +244,7 @@ impl Session for Open {
         &mut self,
         environment: &Environment,
     ) -> Result<Option<EnvironmentState>, EngineError> {
+        self.living()?;
         let data = self.warehouse.data.lock().unwrap();
         let state = |deployed: &Deployed| EnvironmentState {
             plan_id: deployed.plan_id.clone(),
