@@ -113,6 +113,9 @@ pub(super) async fn ask<T: DeserializeOwned>(
     watch: Option<&dyn Watch>,
 ) -> Result<T, EngineError> {
     let Some(open) = connection.as_mut() else {
+        if cancel.is_cancelled() {
+            return Err(EngineError::Cancelled);
+        }
         let what = "the session has ended".to_owned();
         return Err(EngineError::Broken { what, source: None });
     };

@@ -191,6 +191,8 @@ pub(super) async fn who_is_cancelled_is_told_so(bench: &impl Bench) {
     let applying = tokio::time::timeout(PATIENCE, session.apply(&prod, &in_flight));
     let error = applying.await.expect("it did not hear").unwrap_err();
     assert!(matches!(error, EngineError::Cancelled), "{error:?}");
+    let error = session.load().await.unwrap_err();
+    assert!(matches!(error, EngineError::Cancelled), "every call after it: {error:?}");
     drop(session);
     let error = refusal(bench, &source, cancel).await;
     assert!(matches!(error, EngineError::Cancelled), "{error:?}");
