@@ -74,9 +74,12 @@ async fn deploy(cx: &Cx<'_>, facts: &Facts, policy: &Policy, board: &Board) -> R
         }
         Err(refusals) => {
             cx.tell(What::Refused(refusals.clone()));
-            // Everything else is shown as it is without the command.
-            let facts = Facts { command: None, ..facts.clone() };
-            sticky::show(cx, board, (&facts, policy), State::Refused(&refusals), None);
+            // A deploy that is under way has the comment: who may not deploy may not talk over it.
+            if !judge::deploy_is_under_way(cx, facts) {
+                // Everything else is shown as it is without the command.
+                let facts = Facts { command: None, ..facts.clone() };
+                sticky::show(cx, board, (&facts, policy), State::Refused(&refusals), None);
+            }
             Ok(())
         }
     }

@@ -1,7 +1,11 @@
 //! A base branch that moves under a deploy, and a plan that changes under an approval.
 
+use std::time::Duration;
+
 use sluice::outcome::{Reason, Stage};
 use sluice_sim::PrSpec;
+use sluice_sim::faults::{Answer, Matching};
+use sluice_sim::world::CheckConclusion;
 
 use crate::town::{DEPLOY, TAXED, Town};
 
@@ -92,5 +96,26 @@ async fn an_approval_is_not_taken_for_one_of_a_plan_that_was_previewed_after_it(
     town.carol.approves(&b).await.unwrap();
     town.until_deployed(&b).await;
     assert_eq!(town.in_prod("by_hand"), None);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_refusal_that_could_not_be_shown_is_shown_later() {
+    let town = Town::start().await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.warehouse.hold_plans();
+    town.carol.approves(&pr).await.unwrap();
+    town.warehouse.until_planning().await;
+    town.warehouse.is_changed_by_hand("prod", "orders", "SELECT 7 AS order_id\n");
+    let limited = Answer::RateLimited { status: 429, retry_after: Some(Duration::from_secs(1)) };
+    town.spoils(move |faults| {
+        faults.answer(Matching::GraphQl("updateCheckRun".to_owned()), 2, limited);
+    })
+    .await;
+    town.warehouse.let_all_plans_go();
+    town.until_check(&pr, DEPLOY, CheckConclusion::ActionRequired).await;
+    town.until_quiet().await;
+    assert_eq!(town.conclusion(&pr, DEPLOY), Some(CheckConclusion::ActionRequired));
+    assert_eq!(town.prod_applies(), 0, "nobody approved the new plan");
     town.finish().await;
 }

@@ -1,9 +1,10 @@
 //! `/deploy`: who may, of which head, and what becomes of everybody else's.
 
+use sluice::observe::What;
 use sluice::outcome::Reason;
 use sluice::policy::Policy;
-use sluice_sim::Pr;
 use sluice_sim::world::{CheckConclusion, ReactionContent, Role};
+use sluice_sim::{Pr, PrSnapshot};
 
 use crate::town::{APPROVAL, TAXED, Town, policy};
 
@@ -32,6 +33,27 @@ async fn a_strangers_command_is_refused() {
     let said = town.comment(&pr);
     assert!(said.contains("mallory may not deploy") && said.contains("carol"), "{said}");
     is_refused(town, &pr, Reason::MayNotDeploy).await;
+}
+
+#[tokio::test]
+async fn a_stranger_does_not_talk_over_a_deploy() {
+    let town = Town::start().await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.warehouse.hold_apply("prod");
+    town.carol.approves(&pr).await.unwrap();
+    town.warehouse.until_applying("prod").await;
+    let before = town.comment(&pr);
+    assert!(before.contains("**Applying**"), "{before}");
+    town.commands(&town.mallory, &pr, "/deploy").await;
+    let refused = |what: &What| matches!(what, What::Refused(_));
+    town.until_told(&pr, refused).await;
+    let eyes =
+        |seen: &PrSnapshot| seen.comments.iter().any(|c| !c.reactions.is_empty()).then_some(());
+    town.until(&pr, "the command to be seen", eyes).await;
+    assert_eq!(town.comment(&pr), before);
+    town.warehouse.release();
+    town.until_deployed(&pr).await;
+    town.finish().await;
 }
 
 #[tokio::test]

@@ -152,6 +152,11 @@ impl Warehouse {
         self.plans_let.send_modify(|plans| *plans = plans.map(|plans| plans + 1));
     }
 
+    /// Lets every plan go from now on.
+    pub fn let_all_plans_go(&self) {
+        self.plans_let.send_replace(None);
+    }
+
     /// A deploy's plan has begun: returns when it is let go.
     async fn plan_of_deploy(&self) {
         let number = {
