@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::names::{PrNumber, ProjectName};
+use crate::names::{DeliveryId, PrNumber, ProjectName};
+use crate::queue::Route;
 
 /// Remembers for speed. Forgetting is always allowed; remembering what did not happen never is.
 #[async_trait]
@@ -18,6 +19,26 @@ pub trait Ledger: Send + Sync {
     async fn withdraw_cleanup(&self, project: &ProjectName, pr: PrNumber);
     /// Whether a deploy has undertaken it.
     async fn is_cleanup_undertaken(&self, project: &ProjectName, pr: PrNumber) -> bool;
+
+    /// A worker begins to run a message. Says how many other runs of that message
+    /// ([`Delivery::message`](crate::queue::Delivery::message)) began and were never heard of
+    /// again: each of them took its process along. 0 when nobody knows.
+    async fn begin(&self, message: &str, run: &str) -> u32;
+    /// The run has ended, or lost its message to somebody else: its process lives.
+    async fn end(&self, message: &str, run: &str);
+    /// When the oldest job that waits on a route was published first, in milliseconds since 1970;
+    /// `None` when none waits or nobody knows.
+    async fn oldest(&self, route: &Route) -> Option<u64>;
+}
+
+/// Remembers webhook deliveries whose jobs were stored: marked on *processed*, not on *seen*,
+/// because a redelivery after a failure carries the same id.
+#[async_trait]
+pub trait Processed: Send + Sync {
+    /// Whether the delivery was marked. One that cannot tell says no.
+    async fn contains(&self, delivery: &DeliveryId) -> bool;
+    /// Notes that all jobs of the delivery are stored.
+    async fn mark(&self, delivery: &DeliveryId);
 }
 
 /// How many pull requests the memory of one process goes back.
@@ -48,5 +69,16 @@ impl Ledger for MemoryLedger {
     async fn is_cleanup_undertaken(&self, project: &ProjectName, pr: PrNumber) -> bool {
         let undertaken = self.undertaken.lock().unwrap_or_else(PoisonError::into_inner);
         undertaken.iter().rev().any(|(p, n)| p == project && *n == pr)
+    }
+
+    async fn begin(&self, _message: &str, _run: &str) -> u32 {
+        // What a process of its own remembers of runs ends with them.
+        0
+    }
+
+    async fn end(&self, _message: &str, _run: &str) {}
+
+    async fn oldest(&self, _route: &Route) -> Option<u64> {
+        None
     }
 }

@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod names;
 pub mod observe;
 pub mod outcome;
+pub mod pause;
 pub mod pipeline;
 pub mod policy;
 pub mod project;

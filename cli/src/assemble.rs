@@ -11,6 +11,7 @@ use sluice::ledger::MemoryLedger;
 use sluice::metrics::Metrics;
 use sluice::names::ProjectName;
 use sluice::observe::{Observer, Observers};
+use sluice::pause::MemoryPauses;
 use sluice::pipeline::{Deps, Settings};
 use sluice::queue::Route;
 use sluice::queue::memory::MemoryQueue;
@@ -74,6 +75,7 @@ pub(crate) fn assemble(
         clock: clock.clone(),
         observer: observer.clone(),
         ledger: Arc::new(MemoryLedger::default()),
+        pauses: Arc::new(MemoryPauses::default()),
         projects: config.projects.iter().cloned().map(Arc::new).collect(),
         settings: Arc::new(settings(config, &process_variables())?),
     };

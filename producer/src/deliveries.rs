@@ -9,17 +9,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sluice::clock::Clock;
+use sluice::ledger::Processed;
 use sluice::names::DeliveryId;
-
-/// Remembers deliveries whose jobs were stored: marked on *processed*, not on *seen*, because a
-/// redelivery after a failure carries the same id.
-#[async_trait]
-pub trait Processed: Send + Sync {
-    /// Whether the delivery was marked. One that cannot tell says no.
-    async fn contains(&self, delivery: &DeliveryId) -> bool;
-    /// Notes that all jobs of the delivery are stored.
-    async fn mark(&self, delivery: &DeliveryId);
-}
 
 /// How long GitHub can redeliver: 3 days.
 const REDELIVERED_WITHIN: Duration = Duration::from_secs(3 * 24 * 3600);

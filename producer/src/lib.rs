@@ -12,12 +12,13 @@ mod webhook;
 use std::sync::Arc;
 
 use sluice::clock::Clock;
+use sluice::ledger::Processed;
 use sluice::metrics::Metrics;
 use sluice::observe::Observer;
 use sluice::queue::Queue;
 use tokio_util::sync::CancellationToken;
 
-pub use deliveries::{Processed, RecentDeliveries};
+pub use deliveries::RecentDeliveries;
 pub use http::router;
 pub use serve::{Bound, ServeError};
 pub use settings::{Limits, Settings};

@@ -95,8 +95,8 @@ impl Config {
         let mut root = Section::root(table, &mut problems);
         let config = Self {
             github: github::github(root.section("github"), around),
-            queue: settings::queue(root.section("queue")),
-            lease: settings::lease(root.section("lease")),
+            queue: settings::queue(root.section("queue"), around),
+            lease: settings::lease(root.section("lease"), around),
             retry: settings::retry(root.section("retry")),
             producer: settings::producer(root.section("producer")),
             worker: settings::worker(root.section("worker"), around),

@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
-use super::{Config, GitHubConfig, LeaseConfig, LeaseStore, QueueStore, SecretSource};
+use super::{Config, GitHubConfig, LeaseConfig, LeaseStore, QueueStore, Secret, SecretSource};
 use crate::project::{Approvals, OldHead, Project, Python};
+use crate::redact::REDACTED;
 
 impl Config {
     /// Every key with the value that counts, defaults and overrides included, for
     /// `--print-config`. Loading it in the same environment gives the same configuration.
     pub fn redacted(&self) -> String {
-        let QueueStore::Memory = self.queue.url;
         let worker = &self.worker;
         let document = table([
             ("github", github(&self.github).into()),
-            ("queue", table([("url", "memory:".into())]).into()),
+            ("queue", table([("url", queue_url(&self.queue.url).into())]).into()),
             ("lease", lease(&self.lease).into()),
             ("retry", table([("delays", durations(&self.retry.delays))]).into()),
             (
@@ -83,14 +83,36 @@ fn github(github: &GitHubConfig) -> Table {
 }
 
 fn lease(lease: &LeaseConfig) -> Table {
-    let LeaseStore::Memory = lease.url;
+    let url = match &lease.url {
+        LeaseStore::Memory => "memory:".to_owned(),
+        LeaseStore::Redis(url) => without_password(url),
+    };
     table([
-        ("url", "memory:".into()),
+        ("url", url.into()),
+        ("key_prefix", lease.key_prefix.as_str().into()),
         ("ttl", duration(lease.timings.ttl())),
         ("renew_every", duration(lease.timings.renew_every())),
         ("fence_after", duration(lease.timings.fence_after())),
         ("lock_delay", duration(lease.timings.lock_delay())),
     ])
+}
+
+fn queue_url(store: &QueueStore) -> String {
+    match store {
+        QueueStore::Memory => "memory:".to_owned(),
+        QueueStore::Amqp(url) => without_password(url),
+    }
+}
+
+/// An address as it may be shown: neither account and password nor parameters, which may hold
+/// either.
+fn without_password(url: &Secret) -> String {
+    let url = url.expose().split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    match rest.rsplit_once('@') {
+        Some((_, place)) => format!("{scheme}://{REDACTED}@{place}"),
+        None => format!("{scheme}://{rest}"),
+    }
 }
 
 fn project(project: &Project) -> Table {

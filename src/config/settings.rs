@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::Surroundings;
 use super::document::Node;
 use super::kinds;
+use super::secret::{Secret, SecretSource};
 use super::section::Section;
 use crate::lease::Timings;
 use crate::queue::RetryPolicy;
@@ -25,6 +26,8 @@ pub struct QueueConfig {
 pub enum QueueStore {
     /// This process: `memory:`.
     Memory,
+    /// RabbitMQ, at an `amqp` or `amqps` address, with its password if it has one.
+    Amqp(Secret),
 }
 
 /// Where leases are held, and for how long.
@@ -32,6 +35,8 @@ pub enum QueueStore {
 pub struct LeaseConfig {
     /// Which adapter.
     pub url: LeaseStore,
+    /// What the names of all keys in Redis begin with, before a colon.
+    pub key_prefix: String,
     /// How long a lease stands, and when its holder gives it up.
     pub timings: Timings,
 }
@@ -41,6 +46,8 @@ pub struct LeaseConfig {
 pub enum LeaseStore {
     /// This process: `memory:`.
     Memory,
+    /// Redis, at a `redis` or `rediss` address, with its account and password if it has them.
+    Redis(Secret),
 }
 
 /// What receives webhooks.
@@ -74,25 +81,57 @@ pub struct WorkerConfig {
     pub drain_grace: Duration,
 }
 
-pub(super) fn queue(mut section: Section<'_>) -> QueueConfig {
-    let url = section.or("url", memory(QueueStore::Memory), QueueStore::Memory);
+pub(super) fn queue(mut section: Section<'_>, around: &Surroundings<'_>) -> QueueConfig {
+    let url = store_url(&mut section, around, &["amqp", "amqps"]);
     section.finish();
-    QueueConfig { url }
+    QueueConfig { url: url.map_or(QueueStore::Memory, QueueStore::Amqp) }
 }
 
-fn memory<T>(memory: T) -> impl FnOnce(&Node) -> Result<T, String> {
-    move |node| match kinds::text(node).as_deref().map(str::trim) {
-        Ok("memory:") => Ok(memory),
-        _ => {
-            Err("expected \"memory:\", all that this build has: everything in one process"
-                .to_owned())
+/// The address of a store in `url`, or named by `url_env` or `url_file`; `None` for `memory:`, and
+/// when nothing is said.
+fn store_url(
+    section: &mut Section<'_>,
+    around: &Surroundings<'_>,
+    schemes: &'static [&'static str],
+) -> Option<Secret> {
+    let written = section.optional("url", |node| store(kinds::text(node).ok(), schemes));
+    let variable = section.optional("url_env", kinds::variable).map(SecretSource::Variable);
+    let file = section.optional("url_file", kinds::text);
+    let source = variable.or(file.map(|file| SecretSource::File(around.path(&file))));
+    let Some(source) = source else { return written.flatten() };
+    if written.is_some() {
+        section.problem("url", "is said twice: here, and by url_env or url_file");
+    }
+    let found = source.resolve(around.variables);
+    match found.and_then(|secret| store(Some(secret.expose().to_owned()), schemes)) {
+        Ok(url) => url,
+        Err(problem) => {
+            section.problem("url", problem);
+            None
         }
     }
 }
 
-pub(super) fn lease(mut section: Section<'_>) -> LeaseConfig {
+/// The address in `text`; `None` for `memory:`. A problem never repeats it: it may hold a password.
+fn store(text: Option<String>, schemes: &[&str]) -> Result<Option<Secret>, String> {
+    let text = text.as_deref().map(str::trim).unwrap_or_default();
+    if text == "memory:" {
+        return Ok(None);
+    }
+    let is_sound = text.split_once("://").is_some_and(|(scheme, rest)| {
+        schemes.contains(&scheme) && !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic())
+    });
+    if is_sound {
+        return Ok(Some(Secret::new(text)));
+    }
+    let schemes: Vec<String> = schemes.iter().map(|scheme| format!("\"{scheme}://…\"")).collect();
+    Err(format!("expected \"memory:\" (all in one process) or {}", schemes.join(" or ")))
+}
+
+pub(super) fn lease(mut section: Section<'_>, around: &Surroundings<'_>) -> LeaseConfig {
     let usual = Timings::default();
-    let url = section.or("url", memory(LeaseStore::Memory), LeaseStore::Memory);
+    let url = store_url(&mut section, around, &["redis", "rediss"]);
+    let key_prefix = section.or("key_prefix", key_prefix, "sluice".to_owned());
     let ttl = section.or("ttl", kinds::duration, usual.ttl());
     let renew_every = section.or("renew_every", kinds::duration, usual.renew_every());
     let fence_after = section.or("fence_after", kinds::duration, usual.fence_after());
@@ -109,7 +148,19 @@ pub(super) fn lease(mut section: Section<'_>) -> LeaseConfig {
     }
     section.finish();
     let timings = Timings::new(ttl, renew_every, fence_after, lock_delay);
-    LeaseConfig { url, timings: timings.unwrap_or(usual) }
+    let url = url.map_or(LeaseStore::Memory, LeaseStore::Redis);
+    LeaseConfig { url, key_prefix, timings: timings.unwrap_or(usual) }
+}
+
+/// What keys may begin with: nothing that means something in a pattern of an access list.
+fn key_prefix(node: &Node) -> Result<String, String> {
+    let is_sound = |text: &String| {
+        text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
+    };
+    kinds::text(node)
+        .ok()
+        .filter(is_sound)
+        .ok_or_else(|| "expected 1 to 64 of the letters a-z, A-Z, 0-9, -, _, . and :".to_owned())
 }
 
 pub(super) fn retry(mut section: Section<'_>) -> RetryPolicy {

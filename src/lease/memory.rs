@@ -167,6 +167,19 @@ impl Leases for MemoryLeases {
             }
         }
     }
+
+    async fn revoke(&self, key: &LeaseKey) -> Result<Option<LeaseInfo>, LeaseError> {
+        let revoked = {
+            let (mut state, now) = self.state();
+            state.revoke(key, now)
+        };
+        self.changed.notify_waiters();
+        Ok(revoked)
+    }
+
+    async fn check(&self) -> Result<(), LeaseError> {
+        Ok(())
+    }
 }
 
 impl State {
@@ -249,6 +262,22 @@ impl State {
     fn tenancy(&mut self, key: &LeaseKey, grant: &Grant) -> Result<&mut Tenancy, LeaseError> {
         let tenancy = self.tenancies.get_mut(key).filter(|tenancy| tenancy.is_of(grant));
         tenancy.ok_or_else(|| LeaseError::Lost(key.clone()))
+    }
+
+    fn revoke(&mut self, key: &LeaseKey, now: Instant) -> Option<LeaseInfo> {
+        let tenancy = self.tenancies.get_mut(key)?;
+        let was = tenancy.info(key);
+        self.epoch += 1;
+        tenancy.epoch = self.epoch;
+        tenancy.give_back = Release::Free;
+        match tenancy.state {
+            TenancyState::Held { .. } => {
+                tenancy.state = TenancyState::Resting { until: now + tenancy.lock_delay };
+            }
+            TenancyState::Resting { .. } => {}
+            TenancyState::Reserved => drop(self.tenancies.remove(key)),
+        }
+        was
     }
 
     /// When one of the keys may change by time alone.

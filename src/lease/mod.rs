@@ -55,6 +55,16 @@ pub trait Leases: Send + Sync {
     /// when all of them are free already, so that a release between [`acquire`](Self::acquire) and
     /// this call is not missed. May return early: the caller asks again.
     async fn changed(&self, keys: &[LeaseKey], at_most: Duration);
+
+    /// Takes a key from whoever has it, for an operator who knows better: what was there, or `None`
+    /// when it was free. Its epoch rises first, so that whoever held it can neither renew nor
+    /// release, and stops; a key that was held then rests for its lock-delay, one that was
+    /// reserved is free at once, and one that rests already does so to the end. In every case the
+    /// reservation is forgotten.
+    async fn revoke(&self, key: &LeaseKey) -> Result<Option<LeaseInfo>, LeaseError>;
+
+    /// Whether leases can be had now, for readiness. Answers within seconds.
+    async fn check(&self) -> Result<(), LeaseError>;
 }
 
 /// What is locked.

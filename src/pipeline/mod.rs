@@ -18,6 +18,7 @@ use crate::ledger::Ledger;
 use crate::names::{NodeId, PrNumber, ProjectName};
 use crate::observe::{Event, Observer, What};
 use crate::outcome::{self, Disposition, Stop};
+use crate::pause::Pauses;
 use crate::project::Project;
 use crate::queue::{Queue, RetryPolicy};
 use crate::redact::Redactor;
@@ -54,6 +55,8 @@ pub struct Deps {
     pub observer: Arc<dyn Observer>,
     /// What is remembered, for speed only.
     pub ledger: Arc<dyn Ledger>,
+    /// What an operator has paused.
+    pub pauses: Arc<dyn Pauses>,
     /// The projects that are served.
     pub projects: Arc<[Arc<Project>]>,
     /// What the operator set.

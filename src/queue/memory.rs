@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
+use super::dead::{DeadLetter, DeadLetters};
 use super::{Deliveries, Delivery, Queue, QueueError, RetryPolicy, Route, Waiting};
-use crate::clock::Clock;
+use crate::clock::{Clock, unix_ms};
 use crate::job::{Envelope, MAX_BYTES};
 use crate::outcome::Disposition;
 
@@ -28,19 +30,6 @@ pub struct MemoryQueue {
     shared: Arc<Shared>,
 }
 
-/// A message that failed for good.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// Where it waited.
-    pub route: Route,
-    /// The message as it came.
-    pub bytes: Vec<u8>,
-    /// How often it had been tried before the last time.
-    pub attempt: u32,
-    /// Why it failed.
-    pub reason: String,
-}
-
 struct Shared {
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,
@@ -53,7 +42,7 @@ struct State {
     /// Orders messages and names consumers.
     tickets: u64,
     lines: BTreeMap<Route, Line>,
-    dead: VecDeque<DeadLetter>,
+    dead: VecDeque<(Route, DeadLetter)>,
 }
 
 /// One route's jobs.
@@ -70,6 +59,7 @@ struct Line {
 }
 
 struct Message {
+    id: String,
     bytes: Vec<u8>,
     attempt: u32,
     /// When it was published, however often it came back since.
@@ -91,12 +81,9 @@ impl MemoryQueue {
         {
             let mut state = self.shared.lock();
             let ticket = state.ticket();
-            let line = state.lines.entry(route.clone()).or_default();
-            if line.len() >= CAPACITY {
-                return Err(QueueError::Unavailable(format!("{} is full", route.queue())));
-            }
             let stored = self.shared.clock.instant();
-            line.ready.insert(ticket, Message { bytes, attempt: 0, stored });
+            let message = Message { id: ticket.to_string(), bytes, attempt: 0, stored };
+            state.lines.entry(route.clone()).or_default().append(route, (ticket, message))?;
         }
         self.shared.changed.notify_waiters();
         Ok(())
@@ -104,7 +91,7 @@ impl MemoryQueue {
 
     /// What failed for good, oldest first, at most [`DEAD_CAPACITY`].
     pub fn dead(&self) -> Vec<DeadLetter> {
-        self.shared.lock().dead.iter().cloned().collect()
+        self.shared.lock().dead.iter().map(|(_, letter)| letter.clone()).collect()
     }
 
     /// Returns when nothing is ready, delayed or in hand on any route.
@@ -151,6 +138,32 @@ impl Queue for MemoryQueue {
             jobs: u64::try_from(messages().count()).unwrap_or(u64::MAX),
             oldest: messages().map(|m| now.saturating_duration_since(m.stored)).max(),
         })
+    }
+
+    async fn check(&self) -> Result<(), QueueError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl DeadLetters for MemoryQueue {
+    async fn list(&self, most: usize) -> Result<Vec<DeadLetter>, QueueError> {
+        let mut letters = self.dead();
+        letters.truncate(most);
+        Ok(letters)
+    }
+
+    async fn retry(&self, id: &str) -> Result<bool, QueueError> {
+        let retried = self.shared.lock().revive(id, self.shared.clock.instant())?;
+        self.shared.changed.notify_waiters();
+        Ok(retried)
+    }
+
+    async fn discard(&self, id: &str) -> Result<bool, QueueError> {
+        let mut state = self.shared.lock();
+        let before = state.dead.len();
+        state.dead.retain(|(_, letter)| letter.id != id);
+        Ok(state.dead.len() < before)
     }
 }
 
@@ -230,6 +243,15 @@ impl Delivery for InHand {
         self.message.as_ref().map_or(&[], |message| &message.bytes)
     }
 
+    fn message(&self) -> &str {
+        self.message.as_ref().map_or("", |message| &message.id)
+    }
+
+    fn lost(&self) -> CancellationToken {
+        // This process's memory lasts as long as its jobs.
+        CancellationToken::new()
+    }
+
     fn attempt(&self) -> u32 {
         self.message.as_ref().map_or(0, |message| message.attempt)
     }
@@ -259,8 +281,11 @@ impl InHand {
                     line.ready.insert(self.ticket, message);
                 }
                 Disposition::Dead(reason) => {
-                    let (route, Message { bytes, attempt, .. }) = (self.route.clone(), message);
-                    state.bury(DeadLetter { route, bytes, attempt, reason });
+                    let Message { id, bytes, attempt, .. } = message;
+                    let died_ms = Some(unix_ms(self.shared.clock.now()));
+                    let queue = self.route.queue();
+                    let letter = DeadLetter { id, queue, bytes, attempt, reason, died_ms };
+                    state.bury(self.route.clone(), letter);
                 }
             }
         }
@@ -317,17 +342,42 @@ impl State {
         }
     }
 
-    fn bury(&mut self, letter: DeadLetter) {
-        self.dead.push_back(letter);
+    fn bury(&mut self, route: Route, letter: DeadLetter) {
+        self.dead.push_back((route, letter));
         if self.dead.len() > DEAD_CAPACITY
-            && let Some(oldest) = self.dead.pop_front()
+            && let Some((_, oldest)) = self.dead.pop_front()
         {
-            tracing::warn!(queue = oldest.route.queue(), "the oldest dead letter was dropped");
+            tracing::warn!(queue = oldest.queue, "the oldest dead letter was dropped");
         }
+    }
+
+    /// Puts a dead letter back at the tail of its route.
+    fn revive(&mut self, id: &str, stored: Instant) -> Result<bool, QueueError> {
+        let Some(index) = self.dead.iter().position(|(_, letter)| letter.id == id) else {
+            return Ok(false);
+        };
+        let (route, DeadLetter { id, bytes, .. }) = self.dead[index].clone();
+        let ticket = self.ticket();
+        let message = Message { id, bytes, attempt: 0, stored };
+        self.lines.entry(route.clone()).or_default().append(&route, (ticket, message))?;
+        self.dead.remove(index);
+        Ok(true)
     }
 }
 
 impl Line {
+    fn append(
+        &mut self,
+        route: &Route,
+        (ticket, message): (u64, Message),
+    ) -> Result<(), QueueError> {
+        if self.len() >= CAPACITY {
+            return Err(QueueError::Unavailable(format!("{} is full", route.queue())));
+        }
+        self.ready.insert(ticket, message);
+        Ok(())
+    }
+
     fn len(&self) -> usize {
         self.ready.len() + self.delayed.len() + self.in_hand.values().sum::<usize>()
     }

@@ -5,11 +5,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use crate::job::{Envelope, Job, JobKind};
 use crate::names::ProjectName;
 use crate::outcome::Disposition;
 
+pub mod dead;
 pub mod memory;
 
 /// Where jobs wait.
@@ -38,6 +40,9 @@ pub trait Queue: Send + Sync {
 
     /// What waits on a route, ready or delayed, without what is handed out.
     async fn waiting(&self, route: &Route) -> Result<Waiting, QueueError>;
+
+    /// Whether jobs can be stored and handed out now, for readiness. Answers within seconds.
+    async fn check(&self) -> Result<(), QueueError>;
 }
 
 /// What waits on a route.
@@ -65,6 +70,13 @@ pub trait Deliveries: Send {
 pub trait Delivery: Send {
     /// The message as it came, which may be no job at all: see [`Envelope::from_bytes`].
     fn bytes(&self) -> &[u8];
+    /// Tells this message from every other, also from one with the same job; the same whenever it
+    /// comes back.
+    fn message(&self) -> &str;
+    /// Fires when the delivery is not ours any more while it is in hand: the connection is gone,
+    /// or the store gave up on us. The message comes back to somebody, and settling this one is
+    /// [`QueueError::Lost`].
+    fn lost(&self) -> CancellationToken;
     /// How often it was tried before; 0 the first time.
     fn attempt(&self) -> u32;
     /// Says what becomes of it. `Err` means that it is not ours any more and comes back.

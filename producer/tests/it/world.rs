@@ -68,6 +68,10 @@ impl Queue for MoodyQueue {
             Mood::StoresOnly(_) => Err(QueueError::Unavailable("amqp://u:pw@h".into())),
         }
     }
+
+    async fn check(&self) -> Result<(), QueueError> {
+        self.waiting(&Route::Gate).await.map(drop)
+    }
 }
 
 /// Writes down what it is told: `webhook push push`, `published approval w#7`.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sluice::clock::manual::ManualClock;
-use sluice::queue::memory::{DeadLetter, MemoryQueue};
+use sluice::queue::dead::DeadLetter;
+use sluice::queue::memory::MemoryQueue;
 use sluice::queue::{Queue, RetryPolicy, Route};
 
 use super::contract;

@@ -70,4 +70,12 @@ impl Leases for Losable {
     async fn changed(&self, keys: &[LeaseKey], at_most: Duration) {
         self.leases.changed(keys, at_most).await;
     }
+
+    async fn revoke(&self, key: &LeaseKey) -> Result<Option<LeaseInfo>, LeaseError> {
+        self.leases.revoke(key).await
+    }
+
+    async fn check(&self) -> Result<(), LeaseError> {
+        self.leases.check().await
+    }
 }

@@ -12,6 +12,7 @@ use sluice::ledger::MemoryLedger;
 use sluice::metrics::Metrics;
 use sluice::names::{Login, ProjectName, Repository};
 use sluice::observe::Observers;
+use sluice::pause::MemoryPauses;
 use sluice::pipeline::{Deps, Settings};
 use sluice::policy::{BotOptions, Policy};
 use sluice::project::{Approvals, OldHead, Project, Python, SharesRepository};
@@ -148,6 +149,7 @@ impl Behind {
             clock,
             observer,
             ledger: Arc::new(MemoryLedger::default()),
+            pauses: Arc::new(MemoryPauses::default()),
             projects: Arc::new([Arc::new(setup.project.clone())]),
             settings: Arc::new(settings(setup)),
         };

@@ -92,6 +92,12 @@ impl Leases for Store {
     async fn changed(&self, keys: &[LeaseKey], at_most: Duration) {
         self.real.changed(keys, at_most).await;
     }
+    async fn revoke(&self, key: &LeaseKey) -> Result<Option<LeaseInfo>, LeaseError> {
+        self.real.revoke(key).await
+    }
+    async fn check(&self) -> Result<(), LeaseError> {
+        self.answers().await
+    }
 }
 
 #[derive(Default)]

@@ -195,7 +195,7 @@ pub(super) async fn a_dead_job_keeps_its_reason_and_does_not_come_back(bench: &i
     let dead = bench.dead().await;
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].reason, "the bridge broke");
-    assert_eq!(dead[0].route, Route::Approval);
+    assert_eq!(dead[0].queue, Route::Approval.queue());
     assert_eq!(dead[0].bytes, command(1).to_bytes().unwrap());
 }
 
