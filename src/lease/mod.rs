@@ -77,6 +77,9 @@ pub enum LeaseKey {
     /// The right to show something on a pull request, for a moment: who creates check runs and the
     /// comment must not be two.
     PullRequest(ProjectName, PrNumber),
+    /// The look at all open pull requests of a project: one sweeper at a time, and one sweep within
+    /// the time that it stands for. It protects nothing.
+    Sweep(ProjectName),
 }
 
 impl LeaseKey {
@@ -85,7 +88,8 @@ impl LeaseKey {
         match self {
             Self::Environment(project, _)
             | Self::Snapshot(project, _)
-            | Self::PullRequest(project, _) => project,
+            | Self::PullRequest(project, _)
+            | Self::Sweep(project) => project,
         }
     }
 }
@@ -96,6 +100,7 @@ impl fmt::Display for LeaseKey {
             Self::Environment(project, name) => write!(f, "{project}/{name}"),
             Self::Snapshot(project, version) => write!(f, "{project}/snapshot/{version}"),
             Self::PullRequest(project, number) => write!(f, "{project}/pr/{number}"),
+            Self::Sweep(project) => write!(f, "{project}/sweep"),
         }
     }
 }
