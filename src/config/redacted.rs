@@ -7,18 +7,21 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
-use super::{Config, GitHubConfig, LeaseConfig, LeaseStore, QueueStore, Secret, SecretSource};
+use super::{
+    Config, GitHubConfig, LeaseConfig, LeaseStore, QueueConfig, QueueStore, Secret, SecretSource,
+};
 use crate::project::{Approvals, OldHead, Project, Python};
 use crate::redact::REDACTED;
 
 impl Config {
     /// Every key with the value that counts, defaults and overrides included, for
-    /// `--print-config`. Loading it in the same environment gives the same configuration.
+    /// `--print-config`. Loading it in the same environment gives the same configuration, unless a
+    /// password stands in an address: that is not shown.
     pub fn redacted(&self) -> String {
         let worker = &self.worker;
         let document = table([
             ("github", github(&self.github).into()),
-            ("queue", table([("url", queue_url(&self.queue.url).into())]).into()),
+            ("queue", queue(&self.queue).into()),
             ("lease", lease(&self.lease).into()),
             ("retry", table([("delays", durations(&self.retry.delays))]).into()),
             (
@@ -83,12 +86,13 @@ fn github(github: &GitHubConfig) -> Table {
 }
 
 fn lease(lease: &LeaseConfig) -> Table {
-    let url = match &lease.url {
+    let written = match &lease.url {
         LeaseStore::Memory => "memory:".to_owned(),
         LeaseStore::Redis(url) => without_password(url),
     };
+    let (key, url) = store(&lease.url_source, written);
     table([
-        ("url", url.into()),
+        (key, url),
         ("key_prefix", lease.key_prefix.as_str().into()),
         ("ttl", duration(lease.timings.ttl())),
         ("renew_every", duration(lease.timings.renew_every())),
@@ -97,10 +101,20 @@ fn lease(lease: &LeaseConfig) -> Table {
     ])
 }
 
-fn queue_url(store: &QueueStore) -> String {
-    match store {
+fn queue(queue: &QueueConfig) -> Table {
+    let written = match &queue.url {
         QueueStore::Memory => "memory:".to_owned(),
         QueueStore::Amqp(url) => without_password(url),
+    };
+    table([store(&queue.url_source, written)])
+}
+
+/// Where a store's address is; what was written into the file itself is shown.
+fn store(source: &Option<SecretSource>, written: String) -> (&'static str, Value) {
+    match source {
+        None => ("url", written.into()),
+        Some(SecretSource::Variable(name)) => ("url_env", name.as_str().into()),
+        Some(SecretSource::File(file)) => ("url_file", path(file)),
     }
 }
 

@@ -19,6 +19,8 @@ use crate::queue::RetryPolicy;
 pub struct QueueConfig {
     /// Which adapter.
     pub url: QueueStore,
+    /// Where its address was found, when not in the file itself.
+    pub url_source: Option<SecretSource>,
 }
 
 /// What holds the queues.
@@ -35,6 +37,8 @@ pub enum QueueStore {
 pub struct LeaseConfig {
     /// Which adapter.
     pub url: LeaseStore,
+    /// Where its address was found, when not in the file itself.
+    pub url_source: Option<SecretSource>,
     /// What the names of all keys in Redis begin with, before a colon.
     pub key_prefix: String,
     /// How long a lease stands, and when its holder gives it up.
@@ -82,32 +86,34 @@ pub struct WorkerConfig {
 }
 
 pub(super) fn queue(mut section: Section<'_>, around: &Surroundings<'_>) -> QueueConfig {
-    let url = store_url(&mut section, around, &["amqp", "amqps"]);
+    let (url, url_source) = store_url(&mut section, around, &["amqp", "amqps"]);
     section.finish();
-    QueueConfig { url: url.map_or(QueueStore::Memory, QueueStore::Amqp) }
+    QueueConfig { url: url.map_or(QueueStore::Memory, QueueStore::Amqp), url_source }
 }
 
-/// The address of a store in `url`, or named by `url_env` or `url_file`; `None` for `memory:`, and
-/// when nothing is said.
+/// The address of a store in `url`, or named by `url_env` or `url_file`, and where it was named;
+/// no address for `memory:`, and when nothing is said.
 fn store_url(
     section: &mut Section<'_>,
     around: &Surroundings<'_>,
     schemes: &'static [&'static str],
-) -> Option<Secret> {
+) -> (Option<Secret>, Option<SecretSource>) {
     let written = section.optional("url", |node| store(kinds::text(node).ok(), schemes));
     let variable = section.optional("url_env", kinds::variable).map(SecretSource::Variable);
     let file = section.optional("url_file", kinds::text);
-    let source = variable.or(file.map(|file| SecretSource::File(around.path(&file))));
-    let Some(source) = source else { return written.flatten() };
-    if written.is_some() {
-        section.problem("url", "is said twice: here, and by url_env or url_file");
+    let file = file.map(|file| SecretSource::File(around.path(&file)));
+    if [written.is_some(), variable.is_some(), file.is_some()].iter().filter(|said| **said).count()
+        > 1
+    {
+        section.problem("url", "only one of url, url_env and url_file can count");
     }
+    let Some(source) = variable.or(file) else { return (written.flatten(), None) };
     let found = source.resolve(around.variables);
     match found.and_then(|secret| store(Some(secret.expose().to_owned()), schemes)) {
-        Ok(url) => url,
+        Ok(url) => (url, Some(source)),
         Err(problem) => {
             section.problem("url", problem);
-            None
+            (None, None)
         }
     }
 }
@@ -130,7 +136,7 @@ fn store(text: Option<String>, schemes: &[&str]) -> Result<Option<Secret>, Strin
 
 pub(super) fn lease(mut section: Section<'_>, around: &Surroundings<'_>) -> LeaseConfig {
     let usual = Timings::default();
-    let url = store_url(&mut section, around, &["redis", "rediss"]);
+    let (url, url_source) = store_url(&mut section, around, &["redis", "rediss"]);
     let key_prefix = section.or("key_prefix", key_prefix, "sluice".to_owned());
     let ttl = section.or("ttl", kinds::duration, usual.ttl());
     let renew_every = section.or("renew_every", kinds::duration, usual.renew_every());
@@ -149,7 +155,7 @@ pub(super) fn lease(mut section: Section<'_>, around: &Surroundings<'_>) -> Leas
     section.finish();
     let timings = Timings::new(ttl, renew_every, fence_after, lock_delay);
     let url = url.map_or(LeaseStore::Memory, LeaseStore::Redis);
-    LeaseConfig { url, key_prefix, timings: timings.unwrap_or(usual) }
+    LeaseConfig { url, url_source, key_prefix, timings: timings.unwrap_or(usual) }
 }
 
 /// What keys may begin with: nothing that means something in a pattern of an access list.

@@ -131,8 +131,11 @@ fn what_is_wrong_is_said_with_its_place_and_what_is_expected() {
         ("[lease]\nttl = 120", "lease.ttl (line 2): expected a duration"),
         ("[lease]\nfence_after = \"29s\"", "lease.renew_every (line 1): must be at most a third"),
         ("[lease]\nttl = \"60s\"", "lease.fence_after (line 1): must be less than ttl"),
-        ("[queue]\nurl = \"amqp://u:pw@h\"", "queue.url (line 2): expected \"memory:\""),
-        ("[lease]\nurl = \"redis://h\"", "lease.url (line 2): expected \"memory:\""),
+        ("[queue]\nurl = \"redis://h\"", "queue.url (line 2): expected \"memory:\""),
+        ("[queue]\nurl_env = \"NOT_SET\"", "the environment variable NOT_SET is not set"),
+        ("[queue]\nurl = \"memory:\"\nurl_env = \"GITHUB_TOKEN\"", "only one of url, url_env"),
+        ("[lease]\nkey_prefix = \"a*\"", "lease.key_prefix (line 2): expected 1 to 64"),
+        ("[lease]\nurl = \"amqp://h\"", "lease.url (line 2): expected \"memory:\""),
         ("[producer]\nmax_body = \"25XB\"", "producer.max_body (line 2): expected a size"),
         ("[producer]\nmax_body = \"9999999999999999999GiB\"", "expected a size"),
         ("[producer]\nlisten = \"localhost\"", "producer.listen (line 2): expected an address"),
@@ -244,7 +247,7 @@ fn no_secret_is_shown() {
         "[github]\ntoken_env = \"s3cr3t\"",
         "[github]\ntoken = \"s3cr3t",
         "[github]\napi_url = \"https://s3cr3t@h\"",
-        "[queue]\nurl = \"amqp://u:s3cr3t@h\"",
+        "[queue]\nurl = \"ampq://u:s3cr3t@h\"",
     ];
     for text in misplaced {
         let errors = refused(&format!("{text}\n{PROJECT}"), &[]);
@@ -271,4 +274,23 @@ fn files_are_read_with_their_secrets() {
 
     let missing = Config::load(Some(&folder.path().join("no.toml")), &Variables::new(), &[]);
     assert!(missing.unwrap_err().to_string().contains("no.toml: cannot be read"));
+}
+
+#[test]
+fn the_stores_are_found_in_the_file_or_where_it_says() {
+    let secret = ("BROKER", "amqps://u:pw@broker/%2f");
+    let config = accepted(
+        &format!(
+            "[queue]\nurl_env = \"BROKER\"\n[lease]\nurl = \"redis://u:pw@h:1/2?x=pw\"\n\
+             key_prefix = \"team-a\"\n{PROJECT}"
+        ),
+        &[secret],
+    );
+    assert_eq!(config.queue.url, QueueStore::Amqp(Secret::new(secret.1)));
+    assert_eq!(config.lease.url, LeaseStore::Redis(Secret::new("redis://u:pw@h:1/2?x=pw")));
+    assert_eq!(config.lease.key_prefix, "team-a");
+    let shown = config.redacted();
+    assert!(shown.contains("url_env = \"BROKER\""), "{shown}");
+    assert!(shown.contains("url = \"redis://[redacted]@h:1/2\""), "{shown}");
+    assert!(!shown.contains("pw"), "{shown}");
 }
