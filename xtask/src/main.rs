@@ -11,7 +11,6 @@
 
 mod chores;
 mod debian;
-mod leash;
 mod services;
 mod shell;
 mod tools;

@@ -5,20 +5,16 @@
 //! started here ends with the value that [`prepare`] returns. Knows nothing of what tests do there.
 
 mod compose;
-mod guarded;
 mod private;
-mod probe;
 
-use std::fmt;
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use anyhow::Context as _;
+use sluice_rig::probe::{self, Answer};
+use sluice_rig::{Broker, Guarded, Redis, Service};
 
-use crate::{debian, shell};
-use guarded::Guarded;
-use probe::Answer;
+use crate::debian;
 
 /// What the test suites ask for.
 ///
@@ -26,84 +22,26 @@ use probe::Answer;
 /// The change that adds a suite over a real broker, lease store or warehouse adds its service here.
 pub(crate) const REQUIRED: &[Service] = &[];
 
-/// A service that sluice, or a project that it deploys, talks to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Service {
-    RabbitMq,
-    Redis,
-    Postgres,
-}
-
-impl Service {
-    /// Each of them, in the order in which they are shown.
-    pub(crate) const ALL: [Self; 3] = [Self::RabbitMq, Self::Redis, Self::Postgres];
-
-    /// The environment variable in which tests find its URL.
-    fn variable(self) -> &'static str {
-        match self {
-            Self::RabbitMq => "SLUICE_TEST_AMQP_URL",
-            Self::Redis => "SLUICE_TEST_REDIS_URL",
-            Self::Postgres => "SLUICE_TEST_POSTGRES_URL",
-        }
-    }
-
-    fn usual_port(self) -> u16 {
-        match self {
-            Self::RabbitMq => 5672,
-            Self::Redis => 6379,
-            Self::Postgres => 5432,
-        }
-    }
-
-    /// The URL of an instance on `port` of this machine, with the account that [`probe`] tries.
-    fn url(self, port: u16) -> String {
-        match self {
-            Self::RabbitMq => format!("amqp://guest:guest@127.0.0.1:{port}/%2f"),
-            Self::Redis => format!("redis://127.0.0.1:{port}/0"),
-            Self::Postgres => format!("postgres://postgres@127.0.0.1:{port}/postgres"),
-        }
-    }
-
-    /// Its name in docker-compose.yml.
-    fn compose_name(self) -> &'static str {
-        match self {
-            Self::RabbitMq => "rabbitmq",
-            Self::Redis => "redis",
-            Self::Postgres => "postgres",
-        }
-    }
-
-    fn debian_package(self) -> &'static str {
-        match self {
-            Self::RabbitMq => "rabbitmq-server",
-            Self::Redis => "redis-server",
-            Self::Postgres => "postgresql",
-        }
-    }
-}
-
-impl fmt::Display for Service {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::RabbitMq => "RabbitMQ",
-            Self::Redis => "Redis",
-            Self::Postgres => "PostgreSQL",
-        })
-    }
-}
-
 /// A service that answers: where, and how it came to be there.
 struct Running {
     service: Service,
     url: String,
     origin: String,
-    /// What was started for it, the last first: it ends when this is dropped.
-    started: Vec<Guarded>,
+    /// What was started for it: it ends when this is dropped.
+    started: Option<Started>,
+}
+
+/// What was started for a service.
+#[expect(dead_code, reason = "it is kept for its end")]
+enum Started {
+    Broker(Box<Broker>),
+    Redis(Box<Redis>),
+    Program(Box<Guarded>),
 }
 
 impl Running {
     fn found(service: Service, url: String, origin: &str) -> Self {
-        Self { service, url, origin: origin.to_owned(), started: Vec::new() }
+        Self { service, url, origin: origin.to_owned(), started: None }
     }
 }
 
@@ -143,7 +81,7 @@ pub(crate) fn serve_until_input_ends() -> anyhow::Result<()> {
     for (variable, url) in prepared.environment() {
         println!("export {variable}={url}");
     }
-    if prepared.0.iter().any(|running| !running.started.is_empty()) {
+    if prepared.0.iter().any(|running| running.started.is_some()) {
         println!("What was started ends with standard input (Ctrl-D), or with this program.");
         let mut ignored = [0; 1024];
         while std::io::stdin().read(&mut ignored).context("cannot read standard input")? > 0 {}
@@ -192,30 +130,6 @@ fn install_and_start(service: Service) -> anyhow::Result<Running> {
         return Ok(Running::found(service, service.url(port), &origin));
     }
     private::start(service)
-}
-
-/// Waits until `service` answers at `port`, as long as `started` has not ended.
-fn await_ready(
-    service: Service,
-    port: u16,
-    started: &mut Guarded,
-    limit: Duration,
-) -> anyhow::Result<()> {
-    let mut last = String::new();
-    let answered = shell::wait_for(limit, || {
-        match probe::ask(service, local(port)) {
-            Answer::Ready => return Ok(Some(())),
-            Answer::Refused(why) => last = why,
-        }
-        if let Some(status) = started.ended()? {
-            anyhow::bail!("{service} ended ({status}) before it answered:\n{}", started.log());
-        }
-        Ok(None)
-    })?;
-    answered.with_context(|| {
-        let limit = limit.as_secs();
-        format!("{service} did not answer within {limit} s ({last}):\n{}", started.log())
-    })
 }
 
 fn local(port: u16) -> SocketAddr {

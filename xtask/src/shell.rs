@@ -1,18 +1,14 @@
-//! How a chore starts a program: its output shown, or captured under a time limit.
+//! How a chore starts a program: its output shown.
 //!
-//! Owns the repository's root and the search along `PATH`. Knows no program by name, except cargo.
+//! Owns the repository's root. Knows no program by name, except cargo.
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::Context as _;
-
-use crate::leash::{EndsOn, leash};
-
-/// How often a wait looks again. Short beside the seconds that programs take to start.
-const GLANCE: Duration = Duration::from_millis(50);
+pub(crate) use sluice_rig::program::{capture, describe, find_program, succeeds, wait_for};
+use sluice_rig::{EndsOn, leash};
 
 /// The root of the workspace, wherever the chore was started from.
 pub(crate) fn root() -> &'static Path {
@@ -65,74 +61,11 @@ pub(crate) fn show_within(limit: Duration, command: &Command) -> anyhow::Result<
     Ok(())
 }
 
-/// Whether `command` ends with success within `limit`; its output is thrown away.
-pub(crate) fn succeeds(command: &mut Command, limit: Duration) -> bool {
-    capture(command, limit).is_ok_and(|output| output.status.success())
-}
-
-/// What `command` printed, or an error when it cannot start or outlasts `limit`.
-///
-/// For programs that print a page at most: more than a pipe holds would look like outlasting it.
-pub(crate) fn capture(command: &mut Command, limit: Duration) -> anyhow::Result<Output> {
-    let line = describe(command);
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start: {line}"))?;
-    if wait_for(limit, || Ok(child.try_wait()?))?.is_none() {
-        child.kill()?;
-        child.wait()?;
-        anyhow::bail!("no answer within {} s: {line}", limit.as_secs());
-    }
-    Ok(child.wait_with_output()?)
-}
-
-/// Looks again and again until there is something to see; `None` when `limit` has passed.
-///
-/// For what tells nobody when it happens: a child that ends, a server that begins to answer.
-pub(crate) fn wait_for<T>(
-    limit: Duration,
-    mut look: impl FnMut() -> anyhow::Result<Option<T>>,
-) -> anyhow::Result<Option<T>> {
-    let began = Instant::now();
-    loop {
-        if let Some(seen) = look()? {
-            return Ok(Some(seen));
-        }
-        if began.elapsed() > limit {
-            return Ok(None);
-        }
-        std::thread::sleep(GLANCE);
-    }
-}
-
-/// The first program called `name`, in `folders` and then along `PATH`.
-pub(crate) fn find_program(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let along_path = std::env::split_paths(&path);
-    folders.iter().cloned().chain(along_path).map(|folder| folder.join(name)).find(|p| p.is_file())
-}
-
-fn describe(command: &Command) -> String {
-    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
-    let words = std::iter::once(program).chain(command.get_args());
-    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
     use super::*;
-
-    #[test]
-    fn a_program_that_hangs_is_ended_at_its_limit() {
-        let mut hangs = Command::new("sleep");
-        let error = capture(hangs.arg("1000"), Duration::from_millis(200)).unwrap_err();
-        assert_eq!(error.to_string(), "no answer within 0 s: sleep 1000");
-    }
 
     #[test]
     fn a_program_is_ended_at_its_limit_with_all_that_it_started() {

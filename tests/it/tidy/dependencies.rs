@@ -25,6 +25,10 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("sluice-worker", &["sluice-cli", "sluice-producer", "sluice-sim"]),
     ("sluice-sim", &["sluice-cli", "sluice-producer", "sluice-worker"]),
     ("sluice-cli", &[]),
+    (
+        "sluice-rig",
+        &["sluice", "sluice-cli", "sluice-producer", "sluice-sim", "sluice-worker", "tokio"],
+    ),
     ("xtask", &["sluice", "sluice-cli", "sluice-producer", "sluice-sim", "sluice-worker", "tokio"]),
 ];
 

@@ -16,7 +16,7 @@ const MOST_LINES: usize = 400;
 const MOST_COLUMNS: usize = 100;
 
 /// Where time comes from. The stand-in does not depend on the library, so it has a clock too.
-const CLOCK_HOMES: &[&str] = &["src/clock", "sim/src/world/time", "xtask/"];
+const CLOCK_HOMES: &[&str] = &["src/clock", "sim/src/world/time", "rig/", "xtask/"];
 
 /// Who starts programs: each of these owns their end as well.
 const PROCESS_HOMES: &[&str] = &[
@@ -28,6 +28,7 @@ const PROCESS_HOMES: &[&str] = &[
     "worker/tests/sqlmesh",
     "sim/src/git",
     "cli/src/demo",
+    "rig/",
     "tests/",
     "xtask/",
 ];

@@ -5,9 +5,10 @@
 use std::process::Command;
 use std::time::Duration;
 
-use super::guarded::Guarded;
-use super::{Running, Service, await_ready, private};
-use crate::leash::EndsOn;
+use sluice_rig::probe::await_ready;
+use sluice_rig::{EndsOn, Guarded, Service, new_directory};
+
+use super::{Running, Started};
 use crate::shell;
 
 const ENGINE_LIMIT: Duration = Duration::from_secs(10);
@@ -29,12 +30,17 @@ pub(super) fn start(service: Service) -> anyhow::Result<Running> {
     let mut compose = compose();
     compose.arg("--file").arg(&file).args(["--project-name", "sluice-xtask"]);
     compose.args(["up", "--no-deps", service.compose_name()]);
-    let directory = private::directory_for(service)?;
+    let directory = new_directory(service.compose_name())?;
     let mut started = Guarded::start(&compose, &directory, EndsOn::Terminate, None)?;
     let port = service.usual_port();
     await_ready(service, port, &mut started, START_LIMIT)?;
     let origin = format!("started by docker compose at 127.0.0.1:{port}");
-    Ok(Running { service, url: service.url(port), origin, started: vec![started] })
+    Ok(Running {
+        service,
+        url: service.url(port),
+        origin,
+        started: Some(Started::Program(Box::new(started))),
+    })
 }
 
 /// Version 2 is a plug-in of docker, version 1 a program of its own.

@@ -1,13 +1,16 @@
 //! Is that really RabbitMQ, Redis, PostgreSQL, and does it let us in?
 //!
 //! An open port says neither: each is greeted in its own protocol, up to the point where it has
-//! accepted the account of [`Service::url`](super::Service). Keeps no connection.
+//! accepted the account of [`Service::url`]. Keeps no connection.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::Service;
+use anyhow::Context as _;
+
+use crate::program::wait_for;
+use crate::{Guarded, Service};
 
 /// A local server answers within milliseconds; RabbitMQ takes a second to refuse a password.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -20,7 +23,7 @@ const MOST_MESSAGES: usize = 64;
 
 /// What came of a greeting.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub enum Answer {
     /// It is the service, and a test may use it.
     Ready,
     /// It is not there, is something else, or does not let us in: the reason, for a person.
@@ -28,7 +31,7 @@ pub(super) enum Answer {
 }
 
 /// Greets `service` at `address`. Takes seconds at most.
-pub(super) fn ask(service: Service, address: SocketAddr) -> Answer {
+pub fn ask(service: Service, address: SocketAddr) -> Answer {
     let greeted = connect(address).and_then(|mut stream| match service {
         Service::RabbitMq => greet_rabbitmq(&mut stream),
         Service::Redis => greet_redis(&mut stream),
@@ -38,6 +41,30 @@ pub(super) fn ask(service: Service, address: SocketAddr) -> Answer {
         Ok(()) => Answer::Ready,
         Err(error) => Answer::Refused(error.to_string()),
     }
+}
+
+/// Waits until `service` answers at `port`, as long as `started` has not ended.
+pub fn await_ready(
+    service: Service,
+    port: u16,
+    started: &mut Guarded,
+    limit: Duration,
+) -> anyhow::Result<()> {
+    let mut last = String::new();
+    let answered = wait_for(limit, || {
+        match ask(service, (Ipv4Addr::LOCALHOST, port).into()) {
+            Answer::Ready => return Ok(Some(())),
+            Answer::Refused(why) => last = why,
+        }
+        if let Some(status) = started.ended()? {
+            anyhow::bail!("{service} ended ({status}) before it answered:\n{}", started.log());
+        }
+        Ok(None)
+    })?;
+    answered.with_context(|| {
+        let limit = limit.as_secs();
+        format!("{service} did not answer within {limit} s ({last}):\n{}", started.log())
+    })
 }
 
 fn connect(address: SocketAddr) -> io::Result<TcpStream> {

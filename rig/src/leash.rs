@@ -29,10 +29,13 @@ exec 3<&- "$@"
 
 /// The signal on which a program ends in order.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum EndsOn {
+pub enum EndsOn {
+    /// Most programs.
     Terminate,
     /// PostgreSQL waits for its clients on SIGTERM, and closes their connections on SIGINT.
     Interrupt,
+    /// None: it is not worth the time, its data are thrown away or restored as after a crash.
+    Kill,
 }
 
 impl EndsOn {
@@ -40,6 +43,7 @@ impl EndsOn {
         match self {
             Self::Terminate => "TERM",
             Self::Interrupt => "INT",
+            Self::Kill => "KILL",
         }
     }
 }
@@ -48,7 +52,7 @@ impl EndsOn {
 ///
 /// Whoever spawns it holds the child's standard input: when that is dropped, the group gets the
 /// signal of `ends_on`, ten seconds later it is killed, and `directory`, if any, is removed.
-pub(crate) fn leash(program: &Command, ends_on: EndsOn, directory: Option<&Path>) -> Command {
+pub fn leash(program: &Command, ends_on: EndsOn, directory: Option<&Path>) -> Command {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", SCRIPT, "leash"]).arg(directory.unwrap_or(Path::new("")));
     command.arg(ends_on.signal()).arg(program.get_program()).args(program.get_args());

@@ -10,9 +10,13 @@ use std::process::{Child, ChildStdin, Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
 
+use crate::folder::{Folder, tell};
 use crate::leash::{EndsOn, leash};
-use crate::shell;
+use crate::program::{capture, wait_for};
 
 /// The leash's ten seconds, and some for a busy machine.
 const END_LIMIT: Duration = Duration::from_secs(15);
@@ -21,7 +25,7 @@ const END_LIMIT: Duration = Duration::from_secs(15);
 const LOG_TAIL_BYTES: u64 = 2_000;
 
 /// A running program. Dropping it ends its whole process group, waits, and removes its directory.
-pub(super) struct Guarded {
+pub struct Guarded {
     child: Child,
     lifeline: Option<ChildStdin>,
     log: PathBuf,
@@ -31,20 +35,42 @@ impl Guarded {
     /// Starts `program` (with its arguments and environment set) in a process group of its own.
     ///
     /// `directory` is the program's own: its log goes there, and it is removed at the end.
-    pub(super) fn start(
+    ///
+    /// # Errors
+    /// The program cannot be started, or its log not be written.
+    pub fn start(
         program: &Command,
         directory: &Path,
         ends_on: EndsOn,
         account: Option<Account>,
     ) -> anyhow::Result<Self> {
-        let log = directory.join("output.log");
-        let output = std::fs::File::create(&log)
-            .with_context(|| format!("cannot write {}", log.display()))?;
-        let mut command = leash(program, ends_on, Some(directory));
+        Self::spawn((program, leash(program, ends_on, Some(directory))), directory, account)
+    }
+
+    /// The same in a folder that stays when the program ends. Output of an earlier one is kept.
+    ///
+    /// # Errors
+    /// As [`Guarded::start`].
+    pub fn start_in(program: &Command, folder: &Folder, ends_on: EndsOn) -> anyhow::Result<Self> {
+        Self::spawn((program, leash(program, ends_on, None)), folder.path(), None)
+    }
+
+    fn spawn(
+        (program, mut command): (&Command, Command),
+        directory: &Path,
+        account: Option<Account>,
+    ) -> anyhow::Result<Self> {
+        let name = Path::new(program.get_program()).file_name().unwrap_or_default();
+        let log = directory.join(name).with_extension("log");
+        let output = std::fs::OpenOptions::new().create(true).append(true).open(&log);
+        let output = output.with_context(|| format!("cannot write {}", log.display()))?;
         if let Some(account) = account {
             command.uid(account.uid).gid(account.gid);
         }
-        command.current_dir(directory).stdout(output.try_clone()?).stderr(output);
+        if program.get_current_dir().is_none() {
+            command.current_dir(directory);
+        }
+        command.stdout(output.try_clone()?).stderr(output);
         let mut child = command
             .spawn()
             .with_context(|| format!("cannot start {}", program.get_program().display()))?;
@@ -52,13 +78,78 @@ impl Guarded {
         Ok(Self { child, lifeline, log })
     }
 
+    /// The process id of the program, which leads its process group.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills the program with all that is still in its process group (SIGKILL), and reaps it. What
+    /// left the group is not reached.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        if self.ended()?.is_none() {
+            // The watcher goes too: nobody is left whom the end of the lifeline could tell.
+            match killpg(self.pid()?, Signal::SIGKILL) {
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(error) => return Err(error).context("cannot kill it"),
+            }
+        }
+        let ended = wait_for(END_LIMIT, || self.ended())?;
+        ended.map(drop).context("it was killed and did not end")
+    }
+
+    /// Kills the program alone (SIGKILL), and reaps it: what it started has to end by itself.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub fn kill_alone(&mut self) -> anyhow::Result<()> {
+        if self.ended()?.is_none() {
+            kill(self.pid()?, Signal::SIGKILL).context("cannot kill it")?;
+        }
+        let ended = wait_for(END_LIMIT, || self.ended())?;
+        ended.map(drop).context("it was killed and did not end")
+    }
+
+    /// Stops the program alone (SIGSTOP): it does nothing until it [goes on](Self::go_on).
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn stop(&self) -> anyhow::Result<()> {
+        kill(self.pid()?, Signal::SIGSTOP).context("cannot stop it")
+    }
+
+    /// Continues what was stopped.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn go_on(&self) -> anyhow::Result<()> {
+        kill(self.pid()?, Signal::SIGCONT).context("cannot continue it")
+    }
+
+    /// Asks the program alone to end (SIGTERM); [`ended`](Self::ended) says when it has.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn terminate(&self) -> anyhow::Result<()> {
+        kill(self.pid()?, Signal::SIGTERM).context("cannot ask it to end")
+    }
+
+    fn pid(&self) -> anyhow::Result<Pid> {
+        Ok(Pid::from_raw(i32::try_from(self.child.id())?))
+    }
+
     /// How it ended, if it has.
-    pub(super) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+    ///
+    /// # Errors
+    /// Nobody can say.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }
 
     /// The end of what it wrote, for an error message.
-    pub(super) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         read_tail(&self.log).unwrap_or_else(|error| format!("(its log cannot be read: {error})"))
     }
 }
@@ -67,10 +158,10 @@ impl Drop for Guarded {
     fn drop(&mut self) {
         drop(self.lifeline.take());
         let process = self.child.id();
-        match shell::wait_for(END_LIMIT, || self.ended()) {
+        match wait_for(END_LIMIT, || self.ended()) {
             Ok(Some(_)) => {}
-            Ok(None) => eprintln!("process {process} did not end within {END_LIMIT:?}"),
-            Err(error) => eprintln!("cannot wait for process {process}: {error:#}"),
+            Ok(None) => tell(&format!("process {process} did not end within {END_LIMIT:?}")),
+            Err(error) => tell(&format!("cannot wait for process {process}: {error:#}")),
         }
     }
 }
@@ -86,29 +177,32 @@ fn read_tail(path: &Path) -> std::io::Result<String> {
 
 /// The account to run a program under that refuses to run as root.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Account {
+pub struct Account {
     uid: u32,
     gid: u32,
 }
 
 impl Account {
     /// The account called `name`, if the machine has it.
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub fn named(name: &str) -> Option<Self> {
         let number = |flag: &str| {
-            let output = shell::capture(Command::new("id").args([flag, name]), END_LIMIT).ok()?;
+            let output = capture(Command::new("id").args([flag, name]), END_LIMIT).ok()?;
             String::from_utf8_lossy(&output.stdout).trim().parse().ok()
         };
         Some(Self { uid: number("-u")?, gid: number("-g")? })
     }
 
     /// Gives `path` to the account.
-    pub(super) fn own(self, path: &Path) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn own(self, path: &Path) -> anyhow::Result<()> {
         std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid))
             .with_context(|| format!("cannot give {} away", path.display()))
     }
 
     /// Makes `command` run as the account.
-    pub(super) fn apply(self, command: &mut Command) {
+    pub fn apply(self, command: &mut Command) {
         command.uid(self.uid).gid(self.gid);
     }
 }
@@ -132,13 +226,13 @@ mod tests {
 
     #[track_caller]
     fn until(condition: impl Fn() -> bool) {
-        let seen = shell::wait_for(END_LIMIT, || Ok(condition().then_some(()))).unwrap();
+        let seen = wait_for(END_LIMIT, || Ok(condition().then_some(()))).unwrap();
         seen.expect("it happens before the limit");
     }
 
     fn lives(process: &str) -> bool {
         let mut command = Command::new("kill");
-        shell::succeeds(command.args(["-0", process]), END_LIMIT)
+        crate::program::succeeds(command.args(["-0", process]), END_LIMIT)
     }
 
     #[test]
@@ -160,7 +254,7 @@ mod tests {
         let mut program = Command::new("sh");
         program.args(["-c", "echo out of luck; exit 3"]);
         let mut guarded = Guarded::start(&program, &directory, EndsOn::Terminate, None).unwrap();
-        let status = shell::wait_for(END_LIMIT, || guarded.ended()).unwrap();
+        let status = wait_for(END_LIMIT, || guarded.ended()).unwrap();
         assert_eq!(status.and_then(|status| status.code()), Some(3));
         assert_eq!(guarded.log(), "out of luck\n");
         drop(guarded);
