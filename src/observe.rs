@@ -94,6 +94,11 @@ pub enum What {
         /// Why, when it is not simply done.
         why: Option<String>,
     },
+    /// The open pull requests of a repository were looked through for what was missed.
+    Swept {
+        /// `done` or `failed`.
+        outcome: &'static str,
+    },
     /// A webhook was answered.
     Webhook {
         /// GitHub's event name if we know it, else `other`.

@@ -191,6 +191,8 @@ fn settings(config: &Config, variables: &Variables) -> anyhow::Result<Settings> 
         deploy_timeout: config.worker.deploy_timeout,
         mergeability_patience: MERGEABILITY_PATIENCE,
         merge_patience: MERGE_PATIENCE,
+        sweep_every: config.worker.sweep_every,
+        left_open_after: config.worker.left_open_after,
     })
 }
 

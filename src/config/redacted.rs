@@ -43,6 +43,8 @@ impl Config {
                     ("gate_timeout", duration(worker.gate_timeout)),
                     ("deploy_timeout", duration(worker.deploy_timeout)),
                     ("drain_grace", duration(worker.drain_grace)),
+                    ("sweep_every", duration(worker.sweep_every)),
+                    ("left_open_after", duration(worker.left_open_after)),
                 ])
                 .into(),
             ),

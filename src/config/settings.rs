@@ -83,6 +83,11 @@ pub struct WorkerConfig {
     pub deploy_timeout: Duration,
     /// How long running jobs may go on after the worker was told to stop.
     pub drain_grace: Duration,
+    /// How often open pull requests are swept; zero: never.
+    pub sweep_every: Duration,
+    /// How long nothing may be seen of a job before its open check counts as left, the longest wait
+    /// before a retry not counted.
+    pub left_open_after: Duration,
 }
 
 pub(super) fn queue(mut section: Section<'_>, around: &Surroundings<'_>) -> QueueConfig {
@@ -194,6 +199,7 @@ pub(super) fn producer(mut section: Section<'_>) -> ProducerConfig {
 
 pub(super) fn worker(mut section: Section<'_>, around: &Surroundings<'_>) -> WorkerConfig {
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
     let data_dir = section.optional("data_dir", kinds::text);
     let worker = WorkerConfig {
         metrics_listen: section.or("metrics_listen", kinds::parsed(ADDRESS), local(9464)),
@@ -203,6 +209,8 @@ pub(super) fn worker(mut section: Section<'_>, around: &Surroundings<'_>) -> Wor
         gate_timeout: section.or("gate_timeout", kinds::duration, hours(2)),
         deploy_timeout: section.or("deploy_timeout", kinds::duration, hours(12)),
         drain_grace: section.or("drain_grace", kinds::duration, Duration::from_secs(25)),
+        sweep_every: section.or("sweep_every", kinds::duration_or_zero, minutes(5)),
+        left_open_after: section.or("left_open_after", kinds::duration, minutes(10)),
     };
     section.finish();
     worker

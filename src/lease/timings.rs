@@ -78,7 +78,7 @@ impl Timings {
     }
 
     /// How long one question to the store may take.
-    pub(super) fn answer_within(&self) -> Duration {
+    pub(crate) fn answer_within(&self) -> Duration {
         self.renew_every
     }
 

@@ -17,6 +17,7 @@ pub(super) struct Jobs {
     settled: IntCounterVec,
     queued: HistogramVec,
     refusals: IntCounterVec,
+    sweeps: IntCounterVec,
 }
 
 impl Jobs {
@@ -56,6 +57,11 @@ impl Jobs {
                 "Refused jobs, once for each of their reasons.",
                 &["reason"],
             )?,
+            sweeps: shelf.counter(
+                "sweeps_total",
+                "Times that the open pull requests of a repository were looked through.",
+                &["outcome"],
+            )?,
         };
         jobs.create_series();
         Ok(jobs)
@@ -69,6 +75,9 @@ impl Jobs {
         for kind in JobKind::ALL {
             self.published.with_label_values(&[kind.label()]);
             self.queued.with_label_values(&[kind.label()]);
+        }
+        for outcome in ["done", "failed"] {
+            self.sweeps.with_label_values(&[outcome]);
         }
         for reason in Reason::ALL {
             self.refusals.with_label_values(&[reason.label()]);
@@ -90,6 +99,7 @@ impl Jobs {
                     self.refusals.with_label_values(&[refusal.reason.label()]).inc();
                 }
             }
+            What::Swept { outcome } => self.sweeps.with_label_values(&[outcome]).inc(),
             what => {
                 if let Some(job) = &event.job {
                     self.observe_job(job, what);

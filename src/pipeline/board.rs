@@ -17,7 +17,7 @@ use crate::github::{
     ReportError, Reported,
 };
 use crate::names::{JobId, NodeId, Sha};
-use crate::pipeline::Deps;
+use crate::pipeline::{Deps, left_open};
 use crate::project::Project;
 use crate::redact::Redactor;
 use crate::render::checks::{self, CheckKind, Said};
@@ -109,7 +109,8 @@ impl Board {
         let mut state = self.shared.state();
         let row = state.checks.entry(kind).or_default();
         row.job = job;
-        row.wanted = Some(said);
+        let before = row.wanted.take();
+        row.wanted = Some(left_open::still_counting(before.as_ref(), said));
         drop(state);
         self.shared.changed.notify_one();
     }

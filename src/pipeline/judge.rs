@@ -5,13 +5,15 @@
 //! and approval comes last sees the other's result, which was written before this read.
 
 use crate::clock::unix_ms;
-use crate::github::{Check, CheckStatus, Facts, PrState, ReviewState, Role};
+use crate::github::{Check, CheckStatus, Facts, PrState, Role};
 use crate::job::{Deploy, GateCheck, Job, Refresh, Scope};
 use crate::names::{JobId, NodeId};
 use crate::observe::What;
 use crate::outcome::{Conclusion, Reason, Refusal, Stage, StageOutcome, Stop};
 use crate::pipeline::board::Board;
 use crate::pipeline::cx::{Cx, Ended, stop_of_github};
+use crate::pipeline::deploy::clear::prod_is_kept;
+use crate::pipeline::left_open;
 use crate::pipeline::sticky;
 use crate::pipeline::turn::in_turn;
 use crate::policy::approval::{self, Approval};
@@ -21,20 +23,11 @@ use crate::project::Project;
 use crate::render::checks::{self, CheckKind, Said};
 use crate::render::comment::State;
 use crate::render::deploy;
-use crate::seal::{self, GateResult, SealKey};
+use crate::seal;
 
-/// What is known of the gate for a head, read from the check runs themselves.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum GateState {
-    /// No result for this head and policy, and nobody works on one.
-    Missing,
-    /// Announced or being worked on.
-    Running,
-    /// It broke, or was stopped, without a result; somebody has to ask again.
-    Broke,
-    /// There is a result, signed by us.
-    Sealed(Box<GateResult>),
-}
+pub(crate) use crate::pipeline::standing::{
+    GateState, about_the_preview, gate_state, result_before,
+};
 
 impl Ended for Approval {
     fn ended(&self) -> StageOutcome {
@@ -87,6 +80,7 @@ pub(crate) async fn judge(
         cx.stage(Stage::Approval, async { Ok(approval::decide(facts, policy, &cx.project)) });
     let approval = approval.await?;
     let gate = gate_state(facts, &cx.project, &cx.deps.settings.seal);
+    let gate = left_open::gate(cx, facts, board, gate).await;
     if facts.fork {
         hold_fork(board, policy);
     } else if gate == GateState::Missing {
@@ -216,7 +210,8 @@ async fn ask_for_deploy(
         return Ok(Next::Ready);
     }
     let id = JobId::of_deploy(&cx.project.name, facts.number, &facts.head);
-    if deploy_is_settled(facts, policy, &cx.project, &id) {
+    let lost = left_open::deploy(cx, facts, board, &id).await;
+    if !lost && deploy_is_settled(facts, policy, &cx.project, &id) {
         return Ok(Next::Settled);
     }
     let question = Question {
@@ -228,7 +223,13 @@ async fn ask_for_deploy(
         gate: gate.result(),
     };
     match clearance::decide(&question) {
-        Ok(_cleared) => {
+        // What prod is kept for was cleared when it was applied: its deploy goes on.
+        Err(refusals) if !(lost && prod_is_kept(cx).await?) => {
+            board.say(CheckKind::Deploy, deploy::refused(&refusals));
+            cx.tell(What::Refused(refusals.clone()));
+            Ok(Next::Held(refusals))
+        }
+        _ => {
             let command = facts.command.as_ref().map(|command| command.id.clone());
             cx.publish(Job::Deploy(Deploy {
                 project: cx.project.name.clone(),
@@ -240,11 +241,6 @@ async fn ask_for_deploy(
             .await?;
             board.say_for(CheckKind::Deploy, marked(deploy::waiting(None, None), facts), Some(id));
             Ok(Next::Published)
-        }
-        Err(refusals) => {
-            board.say(CheckKind::Deploy, deploy::refused(&refusals));
-            cx.tell(What::Refused(refusals.clone()));
-            Ok(Next::Held(refusals))
         }
     }
 }
@@ -293,66 +289,6 @@ fn deploy_is_settled(facts: &Facts, policy: &Policy, project: &Project, id: &Job
 fn hold_fork(board: &Board, policy: &Policy) {
     for kind in gate_checks(policy) {
         board.say(kind, checks::skipped(kind, "the head is in a fork, whose code is not run"));
-    }
-}
-
-/// Reads the gate's state from the check runs.
-pub(crate) fn gate_state(facts: &Facts, project: &Project, key: &SealKey) -> GateState {
-    let name = checks::name(CheckKind::ProdPlan, project);
-    let Some(check) = facts.checks.iter().find(|check| check.name == name) else {
-        return GateState::Missing;
-    };
-    if !matches!(check.status, CheckStatus::Completed(_)) {
-        return GateState::Running;
-    }
-    match seal::unseal(&check.summary, key, &project.name) {
-        Some(result) if fits(&result, facts) => GateState::Sealed(Box::new(result)),
-        Some(_) => GateState::Missing,
-        // Written by us under another key or by another version: nobody can say what it said.
-        None if seal::is_sealed(&check.summary) => GateState::Missing,
-        None => GateState::Broke,
-    }
-}
-
-/// A result is about one pull request, head, base branch and policy.
-fn fits(result: &GateResult, facts: &Facts) -> bool {
-    result.pr == facts.number
-        && result.head == facts.head
-        && result.base_branch == facts.base_branch
-        && result.policy == facts.policy
-}
-
-/// The newest result for this head, also while another is being made: what it says of previews that
-/// people saw still counts.
-pub(crate) fn result_before(facts: &Facts, project: &Project, key: &SealKey) -> Option<GateResult> {
-    let name = checks::name(CheckKind::ProdPlan, project);
-    let check = facts.checks.iter().find(|check| check.name == name)?;
-    let result = seal::before(&check.summary, key, &project.name)?;
-    (result.head == facts.head && result.pr == facts.number).then_some(result)
-}
-
-/// The facts without approvals and commands that speak of another plan than the one that people can
-/// see now: what came before the newest preview does not count once previews differed.
-pub(crate) fn about_the_preview(facts: &Facts, project: &Project, key: &SealKey) -> Facts {
-    let before = result_before(facts, project, key).and_then(|result| result.previewed);
-    let from_ms = before.map_or(0, |previewed| previewed.approved_from_ms);
-    let mut facts = facts.clone();
-    facts
-        .reviews
-        .retain(|review| review.state != ReviewState::Approved || review.submitted_ms >= from_ms);
-    if facts.command.as_ref().is_some_and(|command| command.created_ms < from_ms) {
-        facts.command = None;
-    }
-    facts
-}
-
-impl GateState {
-    /// The result, when there is one.
-    pub(crate) fn result(&self) -> Option<&GateResult> {
-        match self {
-            Self::Sealed(result) => Some(result),
-            _ => None,
-        }
     }
 }
 

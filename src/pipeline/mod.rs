@@ -33,7 +33,10 @@ mod cx;
 mod deploy;
 mod gate;
 mod judge;
+mod left_open;
+mod standing;
 mod sticky;
+pub mod sweep;
 mod turn;
 
 use cx::Cx;
@@ -91,6 +94,11 @@ pub struct Settings {
     pub mergeability_patience: Duration,
     /// How long a merge that GitHub refuses is tried again while prod stays reserved.
     pub merge_patience: Duration,
+    /// How often the open pull requests of a repository are swept; zero: never.
+    pub sweep_every: Duration,
+    /// A check that stands open for longer than this and the longest wait before a retry, and that
+    /// nobody is seen to work on or to wait for, was left by somebody who is gone.
+    pub left_open_after: Duration,
 }
 
 impl Deps {

@@ -12,4 +12,5 @@ mod kept;
 mod merges;
 mod once;
 mod order;
+mod sweep;
 mod validate;

@@ -7,3 +7,4 @@ pub mod github;
 pub mod privacy;
 pub mod run;
 pub mod sqlmesh;
+pub mod sweep;

@@ -14,6 +14,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::sweep;
+
 /// How many jobs of each sort run at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slots {
@@ -48,6 +50,7 @@ pub async fn run(deps: Deps, slots: Slots, grace: Duration, shutdown: Cancellati
         };
         consumers.spawn(consumer.run(shutdown.clone()));
     }
+    consumers.spawn(sweep::run(deps.clone(), shutdown.clone()));
     consumers.close();
     consumers.wait().await;
     jobs.close();

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::clock::SystemClock;
-use crate::github::{Merge, MergeOutcome, Role};
+use crate::github::{Merge, MergeOutcome, OpenPulls, Page, Role};
 use crate::names::{Login, PrNumber, Repository};
 use crate::outcome::Conclusion;
 
@@ -36,6 +36,9 @@ impl GitHub for Scripted {
     }
     async fn role(&self, _: &Repository, _: &Login) -> Result<Role, GitHubError> {
         panic!("a board asks for no role")
+    }
+    async fn open_pulls(&self, _: &Repository, _: Option<&Page>) -> Result<OpenPulls, GitHubError> {
+        panic!("a board sweeps nothing")
     }
 }
 

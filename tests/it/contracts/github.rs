@@ -3,5 +3,6 @@
 
 mod effects;
 mod merges;
+mod open;
 mod reads;
 mod town;

@@ -46,6 +46,9 @@ pub struct Setup {
     pub mergeability_patience: Duration,
     pub merge_patience: Duration,
     pub report_every: Duration,
+    /// Zero: nobody sweeps but the story itself.
+    pub sweep_every: Duration,
+    pub left_open_after: Duration,
 }
 
 impl Default for Setup {
@@ -59,6 +62,31 @@ impl Default for Setup {
             mergeability_patience: Duration::from_secs(2),
             merge_patience: Duration::from_secs(3),
             report_every: Duration::from_millis(200),
+            sweep_every: Duration::ZERO,
+            left_open_after: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Setup {
+    /// What the pipelines are told of it.
+    pub fn settings(&self) -> Settings {
+        let [ttl, renew, fence, delay] = [4000, 200, 2000, 500].map(Duration::from_millis);
+        Settings {
+            seal: SealKey::derive(SECRET.as_bytes()),
+            redactor: Arc::new(Redactor::new([SECRET])),
+            retry: retry(self),
+            lease: Timings::new(ttl, renew, fence, delay).unwrap(),
+            host: "town".to_owned(),
+            status_url: None,
+            report_every: self.report_every,
+            progress_every: self.report_every,
+            gate_timeout: self.gate_timeout,
+            deploy_timeout: PATIENCE,
+            mergeability_patience: self.mergeability_patience,
+            merge_patience: self.merge_patience,
+            sweep_every: self.sweep_every,
+            left_open_after: self.left_open_after,
         }
     }
 }
@@ -151,7 +179,7 @@ impl Behind {
             ledger: Arc::new(MemoryLedger::default()),
             pauses: Arc::new(MemoryPauses::default()),
             projects: Arc::new([Arc::new(setup.project.clone())]),
-            settings: Arc::new(settings(setup)),
+            settings: Arc::new(setup.settings()),
         };
         let producer = (producer_settings(setup), producer);
         Self { deps, producer, queue, leases, warehouse, metrics, heard }
@@ -172,24 +200,6 @@ pub fn mirrors(github: &Standin, folder: &Path) -> Arc<Mirrors> {
         timeouts: checkout::Timeouts::default(),
     });
     Arc::new(mirrors.unwrap())
-}
-
-fn settings(setup: &Setup) -> Settings {
-    let [ttl, renew, fence, delay] = [4000, 200, 2000, 500].map(Duration::from_millis);
-    Settings {
-        seal: SealKey::derive(SECRET.as_bytes()),
-        redactor: Arc::new(Redactor::new([SECRET])),
-        retry: retry(setup),
-        lease: Timings::new(ttl, renew, fence, delay).unwrap(),
-        host: "town".to_owned(),
-        status_url: None,
-        report_every: setup.report_every,
-        progress_every: setup.report_every,
-        gate_timeout: setup.gate_timeout,
-        deploy_timeout: PATIENCE,
-        mergeability_patience: setup.mergeability_patience,
-        merge_patience: setup.merge_patience,
-    }
 }
 
 fn producer_settings(setup: &Setup) -> sluice_producer::Settings {

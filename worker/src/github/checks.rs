@@ -10,6 +10,7 @@ use sluice::github::{Check, CheckStatus};
 use sluice::names::Login;
 use sluice::outcome::Conclusion;
 
+use super::open::moment;
 use super::shape::{App, BaseRef, Context, HeadCommit, Run};
 
 /// The GitHub App that our check runs belong to. A stranger's run may have our names, our
@@ -31,7 +32,7 @@ impl OurApp {
         self.0.get().map_or(Value::Null, |id| json!({ "appId": id }))
     }
 
-    fn owns(&self, app: &App, viewer: &Login) -> bool {
+    pub(super) fn owns(&self, app: &App, viewer: &Login) -> bool {
         if let Some(id) = self.0.get() {
             return app.database_id == Some(*id);
         }
@@ -61,12 +62,13 @@ fn check(run: Run) -> Check {
         name: run.name,
         external_id: run.external_id.unwrap_or_default(),
         status: status(&run.status, run.conclusion.as_deref()),
+        started_ms: moment(&run.started_at),
         title: run.title.unwrap_or_default(),
         summary: run.summary.unwrap_or_default(),
     }
 }
 
-fn status(status: &str, conclusion: Option<&str>) -> CheckStatus {
+pub(super) fn status(status: &str, conclusion: Option<&str>) -> CheckStatus {
     match status {
         "COMPLETED" => CheckStatus::Completed(match conclusion.unwrap_or_default() {
             "SUCCESS" => Conclusion::Success,

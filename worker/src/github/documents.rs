@@ -17,6 +17,8 @@ pub(super) const WRITTEN: &str = document!("written", "head_checks", "contexts",
 pub(super) const MORE_CONTEXTS: &str = document!("more_contexts", "contexts");
 /// The next hundred comments of a pull request.
 pub(super) const MORE_COMMENTS: &str = document!("more_comments");
+/// A page of the open pull requests of a repository.
+pub(super) const OPEN_PULLS: &str = document!("open_pulls");
 /// Whether a pull request is merged, and as what.
 pub(super) const STANDING: &str = document!("standing_of", "standing");
 /// Merges, and reads the merged commit back.

@@ -13,6 +13,7 @@ mod graphql;
 mod limits;
 mod meaning;
 mod merge;
+mod open;
 mod patience;
 mod report;
 mod rest;
@@ -24,7 +25,8 @@ use async_trait::async_trait;
 pub use octocrab::secrecy::SecretString;
 use sluice::clock::Clock;
 use sluice::github::{
-    Ask, Facts, GitHub, GitHubError, Merge, MergeOutcome, Report, ReportError, Reported, Role,
+    Ask, Facts, GitHub, GitHubError, Merge, MergeOutcome, OpenPulls, Page, Report, ReportError,
+    Reported, Role,
 };
 use sluice::names::{Login, Repository};
 use sluice::observe::Observer;
@@ -126,5 +128,13 @@ impl GitHub for HttpGitHub {
 
     async fn role(&self, repository: &Repository, login: &Login) -> Result<Role, GitHubError> {
         rest::role(self, repository, login).await
+    }
+
+    async fn open_pulls(
+        &self,
+        repository: &Repository,
+        after: Option<&Page>,
+    ) -> Result<OpenPulls, GitHubError> {
+        self.read_open_pulls(repository, after).await
     }
 }

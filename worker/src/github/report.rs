@@ -2,9 +2,11 @@
 //!
 //! Owns which writes are left, and the reading back that tells. Refuses to decide what is written.
 
+use std::time::SystemTime;
+
 use serde_json::{Map, Value, json};
 use sluice::github::{
-    Attempt, CheckWrite, CommentWrite, GitHubError, Report, ReportError, Reported,
+    Attempt, CheckStatus, CheckWrite, CommentWrite, GitHubError, Report, ReportError, Reported,
 };
 use sluice::names::NodeId;
 
@@ -71,7 +73,7 @@ impl HttpGitHub {
 
     /// Sends what is left as one document. `Ok` means that nothing is left.
     async fn write(&self, report: &Report, writes: &mut [Write<'_>]) -> Result<(), Failure> {
-        let (document, variables) = document(report, writes);
+        let (document, variables) = document(report, writes, self.client.clock.now());
         let reply = self.client.graphql_in_part("report", &document, &variables).await?;
         let settled = settle(&reply, writes);
         match reply.limit {
@@ -137,7 +139,7 @@ fn reported(writes: Vec<Write<'_>>) -> Reported {
 }
 
 /// The writes that are left as one document; a write's alias is its place in the list.
-fn document(report: &Report, writes: &[Write<'_>]) -> (String, Value) {
+fn document(report: &Report, writes: &[Write<'_>], now: SystemTime) -> (String, Value) {
     let (mut declared, mut fields, mut variables) = (String::new(), String::new(), Map::new());
     for (place, write) in writes.iter().enumerate().filter(|(_, write)| !write.done) {
         let (mutation, kind, answer) = match (&write.effect, &write.id) {
@@ -153,13 +155,13 @@ fn document(report: &Report, writes: &[Write<'_>]) -> (String, Value) {
         };
         declared.push_str(&format!("$w{place}: {kind}Input! "));
         fields.push_str(&format!("  w{place}: {mutation}(input: $w{place}) {{ {answer} }}\n"));
-        variables.insert(format!("w{place}"), input(report, write));
+        variables.insert(format!("w{place}"), input(report, write, now));
     }
     let document = format!("mutation Report({}) {{\n{fields}}}\n", declared.trim_end());
     (document, Value::Object(variables))
 }
 
-fn input(report: &Report, write: &Write<'_>) -> Value {
+fn input(report: &Report, write: &Write<'_>, now: SystemTime) -> Value {
     let id = write.id.as_ref().map(NodeId::as_str);
     match &write.effect {
         Effect::Check(check) => {
@@ -177,6 +179,10 @@ fn input(report: &Report, write: &Write<'_>) -> Value {
             match id {
                 Some(id) => input["checkRunId"] = json!(id),
                 None => input["headSha"] = json!(report.head.as_str()),
+            }
+            if check.status == CheckStatus::Queued {
+                // Asked for anew: how long it stands open counts from now.
+                input["startedAt"] = json!(humantime::format_rfc3339_seconds(now).to_string());
             }
             if let Some(conclusion) = conclusion {
                 input["conclusion"] = json!(conclusion);

@@ -248,6 +248,8 @@ pub(super) struct Run {
     pub(super) external_id: Option<String>,
     pub(super) status: String,
     pub(super) conclusion: Option<String>,
+    #[serde(default)]
+    pub(super) started_at: Option<String>,
     pub(super) title: Option<String>,
     pub(super) summary: Option<String>,
 }

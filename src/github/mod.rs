@@ -8,8 +8,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::names::{JobId, Login, NodeId, PolicySha, PrNumber, Repository, Sha};
+use crate::names::{Login, NodeId, PolicySha, PrNumber, Repository, Sha};
 use crate::outcome::Conclusion;
+
+mod open;
+mod report;
+
+pub use open::{OpenCheck, OpenPull, OpenPulls, Page};
+pub use report::{Attempt, CheckWrite, CommentWrite, Report, ReportError, Reported};
 
 /// GitHub, or what stands in for it.
 #[async_trait]
@@ -33,6 +39,15 @@ pub trait GitHub: Send + Sync {
 
     /// What the account may do in the repository, by GitHub's `role_name`.
     async fn role(&self, repository: &Repository, login: &Login) -> Result<Role, GitHubError>;
+
+    /// The open pull requests of a repository, in GitHub's order, a page in one request: at most
+    /// 50, from the first (`after` is `None`) or from where an earlier page ended. What opens or
+    /// closes between two pages may be on both or on neither.
+    async fn open_pulls(
+        &self,
+        repository: &Repository,
+        after: Option<&Page>,
+    ) -> Result<OpenPulls, GitHubError>;
 }
 
 /// Which pull request, seen from which project.
@@ -191,6 +206,8 @@ pub struct Check {
     pub external_id: String,
     /// Where it stands.
     pub status: CheckStatus,
+    /// When it was asked for last, in milliseconds since 1970; `None` when GitHub does not say.
+    pub started_ms: Option<u64>,
     /// Its title.
     pub title: String,
     /// Its summary, in which the gate's seal travels.
@@ -232,84 +249,6 @@ pub struct CommandFacts {
     pub created_ms: u64,
     /// When `head` was pushed to its branch, by GitHub's record; `None` when there is none.
     pub head_pushed_ms: Option<u64>,
-}
-
-/// What becomes visible on a pull request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// Which pull request, for reading back.
-    pub ask: Ask,
-    /// The repository's node id.
-    pub repository_id: NodeId,
-    /// The pull request's node id.
-    pub pr_id: NodeId,
-    /// The commit that the check runs belong to.
-    pub head: Sha,
-    /// Check runs to create or update.
-    pub checks: Vec<CheckWrite>,
-    /// The sticky comment's new text.
-    pub comment: Option<CommentWrite>,
-    /// A comment that gets an 👀.
-    pub eyes: Option<NodeId>,
-    /// Whether what it creates may be there already.
-    pub attempt: Attempt,
-}
-
-/// How much is known of what a report creates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Attempt {
-    /// It is not there.
-    #[default]
-    First,
-    /// A write of it failed or was given up: it may be there.
-    Again,
-}
-
-/// A check run as it shall be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckWrite {
-    /// The one to update; `None` creates it.
-    pub id: Option<NodeId>,
-    /// Its name.
-    pub name: String,
-    /// The job that writes it.
-    pub external_id: JobId,
-    /// Where it stands.
-    pub status: CheckStatus,
-    /// Its title; at most 255 characters are kept.
-    pub title: String,
-    /// Its summary, Markdown; an adapter cuts at 65,535 characters, at a line end.
-    pub summary: String,
-    /// Where "Details" leads.
-    pub details_url: Option<String>,
-}
-
-/// The sticky comment as it shall be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommentWrite {
-    /// The one to rewrite; `None` creates it.
-    pub id: Option<NodeId>,
-    /// Its text, at most 65,536 characters, with the marker in it.
-    pub body: String,
-}
-
-/// What a report made.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Reported {
-    /// The node id of each check run of the report, by name.
-    pub checks: Vec<(String, NodeId)>,
-    /// The sticky comment, when the report had one.
-    pub comment: Option<NodeId>,
-}
-
-/// Why a report is not visible as a whole.
-#[derive(Debug, thiserror::Error)]
-#[error("a report was not written as a whole")]
-pub struct ReportError {
-    /// What is visible as the report has it: not to be created again.
-    pub written: Reported,
-    /// Why the rest is not.
-    pub source: GitHubError,
 }
 
 /// A merge, pinned.

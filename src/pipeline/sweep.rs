@@ -1,0 +1,294 @@
+//! The sweep: finds the open pull requests that no event will lead anybody to.
+//!
+//! A webhook that never came, a job that was lost with its process: what is missing then can be
+//! seen on GitHub. Owns which heads need a look, and asks for it; the look itself decides what
+//! follows ([decision 2](../../../docs/decisions/0002-every-event-leads-to-one-look.md)). Refuses
+//! to know who calls it and when.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::clock::unix_ms;
+use crate::github::{CheckStatus, GitHubError, OpenCheck, OpenPull};
+use crate::job::{Envelope, GateCheck, Job, Refresh, Scope};
+use crate::lease::{LeaseError, LeaseKey, LeaseRequest, Owner};
+use crate::names::{BadName, JobId, PrNumber, ProjectName, Repository, Sha};
+use crate::observe::{Event, What};
+use crate::outcome::Conclusion;
+use crate::pipeline::Deps;
+use crate::pipeline::left_open::{Busy, Unseen};
+use crate::project::Project;
+use crate::queue::QueueError;
+use crate::render::checks::{self, CheckKind};
+
+/// Pages of 50 that are read in one sweep: 2,000 open pull requests.
+const MOST_PAGES: usize = 40;
+
+/// A look that changed nothing is asked for again after twice as long each time, up to this.
+const RAREST: Duration = Duration::from_secs(6 * 3600);
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// Open pull requests that were seen.
+    pub pulls: usize,
+    /// Looks that were asked for.
+    pub looks: usize,
+}
+
+/// Why a sweep did not get to its end. The next one begins anew.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// GitHub did not list the open pull requests.
+    #[error("the open pull requests were not listed: {0}")]
+    GitHub(#[from] GitHubError),
+    /// The leases did not say who works on what.
+    #[error("nobody can say who works on what: {0}")]
+    Leases(#[from] LeaseError),
+    /// The queue did not say what waits, or did not take a look.
+    #[error("the queue did not answer: {0}")]
+    Queue(#[from] QueueError),
+    /// A job cannot be named so.
+    #[error(transparent)]
+    Name(#[from] BadName),
+}
+
+impl From<Unseen> for SweepError {
+    fn from(unseen: Unseen) -> Self {
+        match unseen {
+            Unseen::Leases(error) => Self::Leases(error),
+            Unseen::Queue(error) => Self::Queue(error),
+        }
+    }
+}
+
+/// Sweeps one repository again and again, and remembers what it asked for: a look that finds
+/// nothing to do is not asked for every time.
+pub struct Sweeper {
+    repository: Repository,
+    projects: Vec<Arc<Project>>,
+    asked: BTreeMap<(ProjectName, PrNumber), Asked>,
+}
+
+/// A look that was asked for.
+struct Asked {
+    need: Need,
+    head: Sha,
+    at: Instant,
+    times: u32,
+}
+
+/// Why a head needs a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// It has no check of ours.
+    Checks,
+    /// Its gate check was left open.
+    Gate,
+    /// Its deploy check was left open.
+    Deploy,
+    /// It was reviewed after everything that we show, at that moment.
+    Review(u64),
+}
+
+impl Sweeper {
+    /// One sweeper for each repository of the projects.
+    pub fn of_all(deps: &Deps) -> Vec<Self> {
+        let mut all = BTreeMap::<String, Self>::new();
+        for project in deps.projects.iter() {
+            // GitHub's names have no case.
+            let name = project.repository.as_str().to_ascii_lowercase();
+            let sweeper = all.entry(name).or_insert_with(|| Self {
+                repository: project.repository.clone(),
+                projects: Vec::new(),
+                asked: BTreeMap::new(),
+            });
+            sweeper.projects.push(Arc::clone(project));
+        }
+        all.into_values().collect()
+    }
+
+    /// The repository that it sweeps.
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// Whether the next sweep is this process's. Whoever gets the lease has it for most of an
+    /// interval and does not give it back: however many workers there are, there is one sweep in
+    /// that time, and when its worker dies the next interval is another's.
+    ///
+    /// # Errors
+    /// [`SweepError::Leases`] when nobody can say: then it is nobody's.
+    pub async fn is_due(&self, deps: &Deps) -> Result<bool, SweepError> {
+        let Some(first) = self.projects.first() else { return Ok(false) };
+        let settings = &deps.settings;
+        let owner = Owner {
+            nonce: hex::encode(rand::random::<[u8; 16]>()),
+            job: JobId::new(format!("sweep:{}", first.name))?,
+            host: settings.host.clone(),
+            pr: PrNumber(0),
+            head: None,
+        };
+        let request = LeaseRequest {
+            keys: self.projects.iter().map(|one| LeaseKey::Sweep(one.name.clone())).collect(),
+            owner,
+            ttl: settings.sweep_every.mul_f64(0.8),
+            lock_delay: Duration::ZERO,
+        };
+        let granted = tokio::select! {
+            granted = deps.leases.acquire(&request) => granted,
+            () = deps.clock.sleep(settings.lease.answer_within()) => {
+                Err(LeaseError::Unavailable("it gave no answer in time".to_owned()))
+            }
+        };
+        match granted {
+            Ok(_) => Ok(true),
+            Err(LeaseError::Busy { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads all open pull requests, one request for each 50, and asks for a look at each head that
+    /// needs one. Says it to the observer, however it ends.
+    pub async fn sweep(&mut self, deps: &Deps) -> Result<Swept, SweepError> {
+        let swept = self.sweep_pages(deps).await;
+        let outcome = if swept.is_ok() { "done" } else { "failed" };
+        let what = What::Swept { outcome };
+        deps.observer.observe(&Event { at: deps.clock.now(), job: None, what });
+        swept
+    }
+
+    async fn sweep_pages(&mut self, deps: &Deps) -> Result<Swept, SweepError> {
+        let mut swept = Swept::default();
+        let mut projects = Vec::new();
+        for project in &self.projects {
+            projects.push((Arc::clone(project), Busy::look(deps, project).await?));
+        }
+        let mut needy = BTreeSet::new();
+        let mut after = None;
+        for _ in 0..MOST_PAGES {
+            let page = deps.github.open_pulls(&self.repository, after.as_ref()).await?;
+            swept.pulls += page.pulls.len();
+            swept.looks += self.judge(deps, (&projects, &page.pulls), &mut needy).await?;
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        if after.is_some() {
+            tracing::warn!(repository = %self.repository, "more open pull requests than are swept");
+        }
+        self.asked.retain(|pull, _| needy.contains(pull));
+        Ok(swept)
+    }
+
+    /// Asks for the looks that a page's pull requests need, in each project.
+    async fn judge(
+        &mut self,
+        deps: &Deps,
+        (projects, pulls): (&[(Arc<Project>, Busy)], &[OpenPull]),
+        needy: &mut BTreeSet<(ProjectName, PrNumber)>,
+    ) -> Result<usize, SweepError> {
+        let mut looks = 0;
+        for (project, busy) in projects {
+            for pull in pulls {
+                let Some(need) = needs_look(pull, project, busy) else { continue };
+                needy.insert((project.name.clone(), pull.number));
+                if self.is_to_be_asked(deps, (&project.name, pull), need) {
+                    ask_for_look(deps, project, pull, need).await?;
+                    looks += 1;
+                }
+            }
+        }
+        Ok(looks)
+    }
+
+    /// Takes note of the asking; `false` when the same was asked not long ago.
+    fn is_to_be_asked(
+        &mut self,
+        deps: &Deps,
+        (project, pull): (&ProjectName, &OpenPull),
+        need: Need,
+    ) -> bool {
+        let now = deps.clock.instant();
+        let before = self.asked.get(&(project.clone(), pull.number));
+        let before = before.filter(|asked| asked.need == need && asked.head == pull.head);
+        let times = match before {
+            None => 0,
+            // A review is looked at once: not every one changes what we show.
+            Some(Asked { need: Need::Review(_), .. }) => return false,
+            Some(asked) => {
+                let pause =
+                    deps.settings.sweep_every.saturating_mul(2_u32.pow(asked.times.min(16)));
+                if now.saturating_duration_since(asked.at) < pause.min(RAREST) {
+                    return false;
+                }
+                asked.times + 1
+            }
+        };
+        let asked = Asked { need, head: pull.head.clone(), at: now, times };
+        self.asked.insert((project.clone(), pull.number), asked);
+        true
+    }
+}
+
+/// Why nobody will come to this head by himself, if so.
+fn needs_look(pull: &OpenPull, project: &Project, busy: &Busy) -> Option<Need> {
+    let check = |kind| {
+        let name = checks::name(kind, project);
+        pull.checks.iter().find(|check| check.name == name)
+    };
+    let Some(gate) = check(CheckKind::ProdPlan) else { return Some(Need::Checks) };
+    if is_open(gate) {
+        return busy.gate_is_left(pull.number, gate.started_ms).then_some(Need::Gate);
+    }
+    if let Some(deploy) = check(CheckKind::Deploy).filter(|check| is_open(check)) {
+        let id = JobId::of_deploy(&project.name, pull.number, &pull.head);
+        let is_left = match deploy.external_id == id.as_str() {
+            true => busy.deploy_is_left(pull.number, deploy.started_ms),
+            false => busy.look_is_left(pull.number, deploy.started_ms),
+        };
+        return is_left.then_some(Need::Deploy);
+    }
+    let reviewed_ms = pull.reviewed_ms?;
+    let names = checks::names(project);
+    let ours = pull.checks.iter().filter(|check| names.contains(&check.name));
+    let shown_ms = ours.filter_map(|check| check.completed_ms.max(check.started_ms)).max()?;
+    (reviewed_ms >= shown_ms && !is_deployed(check(CheckKind::Deploy)))
+        .then_some(Need::Review(reviewed_ms))
+}
+
+fn is_open(check: &OpenCheck) -> bool {
+    !matches!(check.status, CheckStatus::Completed(_))
+}
+
+fn is_deployed(deploy: Option<&OpenCheck>) -> bool {
+    deploy.is_some_and(|check| check.status == CheckStatus::Completed(Conclusion::Success))
+}
+
+async fn ask_for_look(
+    deps: &Deps,
+    project: &Project,
+    pull: &OpenPull,
+    need: Need,
+) -> Result<(), SweepError> {
+    let job = Job::GateCheck(GateCheck {
+        project: project.name.clone(),
+        pr: pull.number,
+        scope: Scope::Approval,
+        head: None,
+        refresh: Refresh::No,
+    });
+    let now = deps.clock.now();
+    let envelope = Envelope::new(job, &format!("sweep-{}", unix_ms(now)), unix_ms(now));
+    deps.queue.publish(&envelope).await?;
+    let (project, pr) = (&project.name, pull.number);
+    tracing::info!(%project, %pr, head = pull.head.short(), ?need, "a sweep asks for a look");
+    let what = What::Published;
+    deps.observer.observe(&Event { at: now, job: Some(envelope.job_ref()), what });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

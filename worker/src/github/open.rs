@@ -1,0 +1,154 @@
+//! The open pull requests of a repository, page by page, for a sweep.
+//!
+//! Owns the request and the narrow shapes of its answer. Refuses to decide who needs a look.
+
+use serde::Deserialize;
+use serde_json::json;
+use sluice::clock::unix_ms;
+use sluice::github::{GitHubError, OpenCheck, OpenPull, OpenPulls, Page};
+use sluice::names::{Login, PrNumber, Repository, Sha};
+
+use super::HttpGitHub;
+use super::checks::status;
+use super::documents;
+use super::limits::Failure;
+use super::patience::Tries;
+use super::shape::{App, Nodes, PageInfo, Viewed};
+
+impl HttpGitHub {
+    /// One page, with retries.
+    pub(super) async fn read_open_pulls(
+        &self,
+        repository: &Repository,
+        after: Option<&Page>,
+    ) -> Result<OpenPulls, GitHubError> {
+        let mut tries = Tries::new(self.client.clock.as_ref(), self.patience);
+        loop {
+            match self.try_open_pulls(repository, after).await {
+                Ok(page) => return Ok(page),
+                Err(failure) => tries.after(failure).await?,
+            }
+        }
+    }
+
+    async fn try_open_pulls(
+        &self,
+        repository: &Repository,
+        after: Option<&Page>,
+    ) -> Result<OpenPulls, Failure> {
+        let variables = json!({
+            "owner": repository.owner(),
+            "name": repository.name(),
+            "after": after.map(|page| &page.0),
+            "suites": self.app.suites(),
+        });
+        let (viewed, _) =
+            self.read::<Viewed<Listed>>("open_pulls", documents::OPEN_PULLS, &variables).await?;
+        let unknown = || Failure::Final(GitHubError::NotFound(repository.to_string()));
+        let Connection { page_info, pulls } = viewed.repository.ok_or_else(unknown)?.pull_requests;
+        let end = page_info.end_cursor.filter(|_| page_info.has_next_page);
+        let viewer = &viewed.viewer.login;
+        Ok(OpenPulls {
+            pulls: pulls.into_vec().into_iter().map(|pull| self.open_pull(pull, viewer)).collect(),
+            next: end.map(Page),
+        })
+    }
+
+    fn open_pull(&self, pull: Pull, viewer: &Login) -> OpenPull {
+        // The list of commits lags behind a push: nothing is known of that head then.
+        let commits = pull.commits.into_vec().into_iter().map(|listed| listed.commit);
+        let head = commits.into_iter().find(|commit| commit.oid == pull.head_ref_oid);
+        let suites = head.and_then(|commit| commit.check_suites).unwrap_or_default().into_vec();
+        let ours = suites
+            .into_iter()
+            .filter(|suite| suite.app.as_ref().is_some_and(|app| self.app.owns(app, viewer)));
+        let runs = ours.flat_map(|suite| suite.check_runs.unwrap_or_default().into_vec());
+        let reviews = pull.reviews.unwrap_or_default().into_vec();
+        OpenPull {
+            number: PrNumber(pull.number),
+            head: pull.head_ref_oid,
+            base_branch: pull.base_ref_name,
+            draft: pull.is_draft,
+            fork: pull.is_cross_repository,
+            reviewed_ms: reviews.iter().filter_map(|review| moment(&review.submitted_at)).max(),
+            checks: runs.map(open_check).collect(),
+        }
+    }
+}
+
+fn open_check(run: Run) -> OpenCheck {
+    OpenCheck {
+        status: status(&run.status, run.conclusion.as_deref()),
+        started_ms: moment(&run.started_at),
+        completed_ms: moment(&run.completed_at),
+        name: run.name,
+        external_id: run.external_id.unwrap_or_default(),
+    }
+}
+
+/// A time of GitHub's, in milliseconds since 1970; `None` when it is none.
+pub(super) fn moment(time: &Option<String>) -> Option<u64> {
+    humantime::parse_rfc3339(time.as_deref()?).ok().map(unix_ms)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    pull_requests: Connection,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Connection {
+    page_info: PageInfo,
+    #[serde(flatten)]
+    pulls: Nodes<Pull>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Pull {
+    number: u64,
+    head_ref_oid: Sha,
+    base_ref_name: String,
+    is_draft: bool,
+    is_cross_repository: bool,
+    reviews: Option<Nodes<Review>>,
+    commits: Nodes<ListedCommit>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Review {
+    submitted_at: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ListedCommit {
+    commit: Commit,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Commit {
+    oid: Sha,
+    check_suites: Option<Nodes<Suite>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Suite {
+    app: Option<App>,
+    check_runs: Option<Nodes<Run>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Run {
+    name: String,
+    external_id: Option<String>,
+    status: String,
+    conclusion: Option<String>,
+    started_at: Option<String>,
+    completed_at: Option<String>,
+}

@@ -1,0 +1,55 @@
+//! The sweeping of open pull requests: when, and by whom of all workers.
+//!
+//! Owns the interval. Refuses to know what a sweep looks for: that is
+//! [`sluice::pipeline::sweep`]'s.
+
+use sluice::pipeline::Deps;
+use sluice::pipeline::sweep::Sweeper;
+use tokio_util::sync::CancellationToken;
+
+/// Sweeps every repository now and then every `sweep_every`, more or less, until `shutdown`. Of all
+/// workers that share their leases one does it each time. A sweep that fails is logged here and
+/// counted, and stops nothing.
+pub async fn run(deps: Deps, shutdown: CancellationToken) {
+    let every = deps.settings.sweep_every;
+    if every.is_zero() {
+        return;
+    }
+    let mut sweepers = Sweeper::of_all(&deps);
+    loop {
+        for sweeper in &mut sweepers {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = sweep(&deps, sweeper) => {}
+                () = deps.clock.sleep(every) => {
+                    let repository = sweeper.repository();
+                    tracing::warn!(%repository, "a sweep took longer than its interval");
+                }
+            }
+        }
+        let pause = every.mul_f64(rand::random_range(0.9..1.1));
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = deps.clock.sleep(pause) => {}
+        }
+    }
+}
+
+async fn sweep(deps: &Deps, sweeper: &mut Sweeper) {
+    let swept = match sweeper.is_due(deps).await {
+        Ok(true) => sweeper.sweep(deps).await,
+        Ok(false) => return,
+        Err(error) => Err(error),
+    };
+    let repository = sweeper.repository();
+    match swept {
+        Ok(swept) => {
+            tracing::debug!(%repository, pulls = swept.pulls, looks = swept.looks, "swept");
+        }
+        Err(error) => {
+            let why = error.to_string();
+            let why = deps.settings.redactor.redact(&why);
+            tracing::warn!(%repository, %why, "a sweep failed");
+        }
+    }
+}
