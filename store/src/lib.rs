@@ -2,3 +2,95 @@
 //!
 //! Owns the keys, the scripts and the connections. Refuses to decide anything: the truth can be
 //! rebuilt without it.
+
+mod keys;
+mod lease;
+mod link;
+mod script;
+mod settings;
+mod waiters;
+mod wakeups;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub use lease::RedisLeases;
+pub use settings::{BadSettings, Settings};
+
+use keys::Keys;
+use link::{Link, Trouble};
+use waiters::Waiters;
+
+/// Everything that sluice keeps in one Redis: one pool, one connection for renewals and one
+/// subscription, shared by all that it gives out.
+///
+/// Redis need not be there when it is made, and may go and come back: every call says so by itself.
+/// The connections end when the store and all that it gave out are dropped.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+/// What all adapters work with.
+struct Shared {
+    link: Link,
+    keys: Keys,
+    waiters: Arc<Waiters>,
+    /// How long a holder that Redis has forgotten can still be at work.
+    freeze: Duration,
+    _subscription: DropGuard,
+}
+
+impl Store {
+    /// A store at the address in `settings`. Must be called within a Tokio runtime, on which it
+    /// keeps its subscription alive.
+    ///
+    /// # Errors
+    /// When the address or the certificates cannot be used. Whether Redis answers is for
+    /// [`check`](sluice::lease::Leases::check) to say.
+    pub fn connect(settings: &Settings) -> Result<Self, BadSettings> {
+        let client = settings.client()?;
+        let keys = Keys::new(&settings.key_prefix);
+        let freeze = settings.timings.ttl() + settings.timings.lock_delay();
+        let link = Link::new(client.clone(), settings)?;
+        let waiters = Arc::new(Waiters::default());
+        let ended = CancellationToken::new();
+        let listening =
+            wakeups::listen(client, settings.answer_within(), keys.channels(), waiters.clone());
+        tokio::spawn(ended.clone().run_until_cancelled_owned(listening));
+        let _subscription = ended.drop_guard();
+        Ok(Self { shared: Arc::new(Shared { link, keys, waiters, freeze, _subscription }) })
+    }
+
+    /// The leases.
+    pub fn leases(&self) -> RedisLeases {
+        RedisLeases::new(self.shared.clone())
+    }
+
+    /// How long no lease is granted yet because this Redis has restarted, was emptied or was never
+    /// seen before: TTL and lock-delay after it was first asked, so that whoever it has forgotten
+    /// has stopped.
+    ///
+    /// # Errors
+    /// When Redis cannot say.
+    pub async fn frozen(&self) -> Result<Option<Duration>, StoreError> {
+        Ok(lease::boot(&self.shared, "").await?)
+    }
+
+    /// Ends that time now, for an operator who knows that no worker runs: what was left of it.
+    ///
+    /// # Errors
+    /// When Redis cannot be told.
+    pub async fn thaw(&self) -> Result<Option<Duration>, StoreError> {
+        let left = lease::boot(&self.shared, "thaw").await?;
+        self.shared.waiters.wake_all();
+        Ok(left)
+    }
+}
+
+/// Redis is away, or answers what cannot be understood.
+#[derive(Debug, thiserror::Error)]
+#[error("Redis: {0}")]
+pub struct StoreError(#[from] Trouble);

@@ -1,0 +1,105 @@
+//! The names of keys and channels.
+//!
+//! Owns how a lease is called in Redis. A name says its project first, and what sort it is before
+//! what it is called, so that an environment `sweep` is not the sweep.
+
+use sluice::lease::LeaseKey;
+use sluice::names::{Environment, PrNumber, ProjectName};
+
+/// The names of keys and channels under one prefix.
+#[derive(Debug, Clone)]
+pub(crate) struct Keys {
+    prefix: String,
+}
+
+/// The channels that wake those who wait.
+#[derive(Debug, Clone)]
+pub(crate) struct Channels {
+    /// Says which leases have changed.
+    pub(crate) leases: String,
+}
+
+impl Keys {
+    pub(crate) fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned() }
+    }
+
+    /// Which start of this server was seen, and since when.
+    pub(crate) fn boot(&self) -> String {
+        format!("{}:boot", self.prefix)
+    }
+
+    /// The last epoch that was given.
+    pub(crate) fn epoch(&self) -> String {
+        format!("{}:epoch", self.prefix)
+    }
+
+    /// Which leases of a project are not free, by when they will be.
+    pub(crate) fn lease_index(&self, project: &ProjectName) -> String {
+        format!("{}:leases:{project}", self.prefix)
+    }
+
+    pub(crate) fn lease(&self, key: &LeaseKey) -> String {
+        let start = self.lease_start(key.project());
+        match key {
+            LeaseKey::Environment(_, environment) => format!("{start}environment:{environment}"),
+            LeaseKey::Snapshot(_, version) => format!("{start}snapshot:{version}"),
+            LeaseKey::PullRequest(_, number) => format!("{start}pr:{number}"),
+            LeaseKey::Sweep(_) => format!("{start}sweep"),
+        }
+    }
+
+    /// The lease of that name; `None` when it is none of the project's.
+    pub(crate) fn parse_lease(&self, project: &ProjectName, name: &str) -> Option<LeaseKey> {
+        let project = project.clone();
+        let rest = name.strip_prefix(&self.lease_start(&project))?;
+        match rest.split_once(':') {
+            None => (rest == "sweep").then_some(LeaseKey::Sweep(project)),
+            Some(("environment", name)) => {
+                Some(LeaseKey::Environment(project, Environment::new(name).ok()?))
+            }
+            Some(("snapshot", version)) => Some(LeaseKey::Snapshot(project, version.to_owned())),
+            Some(("pr", number)) => {
+                Some(LeaseKey::PullRequest(project, PrNumber(number.parse().ok()?)))
+            }
+            Some(_) => None,
+        }
+    }
+
+    fn lease_start(&self, project: &ProjectName) -> String {
+        format!("{}:lease:{project}:", self.prefix)
+    }
+
+    pub(crate) fn channels(&self) -> Channels {
+        Channels { leases: format!("{}:changed:leases", self.prefix) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_lease_is_found_again_by_its_name() {
+        let keys = Keys::new("a:b");
+        let project = ProjectName::new("warehouse").unwrap();
+        let of = |environment| {
+            LeaseKey::Environment(project.clone(), Environment::new(environment).unwrap())
+        };
+        let all = [
+            of("prod"),
+            of("sweep"),
+            LeaseKey::Snapshot(project.clone(), "\"db\".\"a:b\"@1\n2".to_owned()),
+            LeaseKey::PullRequest(project.clone(), PrNumber(7)),
+            LeaseKey::Sweep(project.clone()),
+        ];
+        for key in all {
+            assert_eq!(keys.parse_lease(&project, &keys.lease(&key)), Some(key));
+        }
+        assert_eq!(
+            keys.parse_lease(&ProjectName::new("ware").unwrap(), &keys.lease(&of("a"))),
+            None
+        );
+    }
+}
