@@ -59,7 +59,7 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
-    /// Asks how many jobs wait on `routes`. Done before a scrape is answered.
+    /// Asks how many jobs wait on `routes`, and how many are delayed. Done before a scrape is answered.
     pub async fn sample_queue(
         &self,
         queue: &dyn Queue,
@@ -68,6 +68,7 @@ impl Metrics {
         for route in routes {
             self.edge.queue(route, queue.waiting(route).await?);
         }
+        self.edge.delayed(queue.delayed().await?);
         Ok(())
     }
 

@@ -44,7 +44,7 @@ impl Edge {
             )?,
             queue_depth: shelf.gauge(
                 "queue_depth",
-                "Jobs that wait, ready or delayed; not those in hand.",
+                "Jobs that wait, not those in hand; the delayed ones of all queues as `sluice.retry`.",
                 &["queue"],
             )?,
             queue_oldest_age: shelf.gauge(
@@ -80,6 +80,11 @@ impl Edge {
         let age_s = i64::try_from(age_s).unwrap_or(i64::MAX);
         self.queue_depth.with_label_values(&[route.queue()]).set(jobs);
         self.queue_oldest_age.with_label_values(&[route.queue()]).set(age_s);
+    }
+
+    pub(super) fn delayed(&self, jobs: u64) {
+        let jobs = i64::try_from(jobs).unwrap_or(i64::MAX);
+        self.queue_depth.with_label_values(&["sluice.retry"]).set(jobs);
     }
 }
 

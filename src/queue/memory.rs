@@ -18,11 +18,10 @@ use crate::clock::{Clock, unix_ms};
 use crate::job::{Envelope, MAX_BYTES};
 use crate::outcome::Disposition;
 
-/// The most jobs a route holds, in hand and delayed ones included: at some hundred bytes each, a
-/// few megabytes. A publisher beyond it is told to come again.
+/// The most jobs a route holds, in hand and delayed ones too; some hundred bytes each.
 pub const CAPACITY: usize = 10_000;
 
-/// The most dead letters that are kept; beyond it the oldest is dropped, with a log line.
+/// The most dead letters that are kept; the oldest is dropped, with a log line.
 pub const DEAD_CAPACITY: usize = 1_000;
 
 /// A queue in this process's memory.
@@ -73,7 +72,7 @@ impl MemoryQueue {
         Self { shared: Arc::new(Shared { clock, retry, state, changed }) }
     }
 
-    /// Stores bytes as another program might leave them: they need not be a job.
+    /// Stores bytes as another program might: they need not be a job.
     pub fn publish_bytes(&self, route: &Route, bytes: Vec<u8>) -> Result<(), QueueError> {
         if bytes.len() > MAX_BYTES {
             return Err(QueueError::Invalid(format!("it has {} bytes", bytes.len())));
@@ -133,11 +132,17 @@ impl Queue for MemoryQueue {
         let now = self.shared.clock.instant();
         let state = self.shared.lock();
         let Some(line) = state.lines.get(route) else { return Ok(Waiting::default()) };
-        let messages = || line.ready.values().chain(line.delayed.values());
-        Ok(Waiting {
-            jobs: u64::try_from(messages().count()).unwrap_or(u64::MAX),
-            oldest: messages().map(|m| now.saturating_duration_since(m.stored)).max(),
-        })
+        let ready = || line.ready.values().chain(line.overdue(now));
+        let jobs = u64::try_from(ready().count()).unwrap_or(u64::MAX);
+        let oldest = ready().map(|m| now.saturating_duration_since(m.stored)).max();
+        Ok(Waiting { jobs, oldest })
+    }
+
+    async fn delayed(&self) -> Result<u64, QueueError> {
+        let (now, state) = (self.shared.clock.instant(), self.shared.lock());
+        let delayed =
+            state.lines.values().map(|line| line.delayed.len() - line.overdue(now).count());
+        Ok(u64::try_from(delayed.sum::<usize>()).unwrap_or(u64::MAX))
     }
 
     async fn check(&self) -> Result<(), QueueError> {
@@ -233,8 +238,7 @@ struct InHand {
     route: Route,
     consumer: u64,
     ticket: u64,
-    /// `None` once it is settled.
-    message: Option<Message>,
+    message: Option<Message>, // `None` once it is settled
 }
 
 #[async_trait]
@@ -366,20 +370,21 @@ impl State {
 }
 
 impl Line {
-    fn append(
-        &mut self,
-        route: &Route,
-        (ticket, message): (u64, Message),
-    ) -> Result<(), QueueError> {
+    fn append(&mut self, route: &Route, new: (u64, Message)) -> Result<(), QueueError> {
         if self.len() >= CAPACITY {
             return Err(QueueError::Unavailable(format!("{} is full", route.queue())));
         }
-        self.ready.insert(ticket, message);
+        self.ready.extend([new]);
         Ok(())
     }
 
     fn len(&self) -> usize {
         self.ready.len() + self.delayed.len() + self.in_hand.values().sum::<usize>()
+    }
+
+    /// What has come due, and nobody has asked since.
+    fn overdue(&self, now: Instant) -> impl Iterator<Item = &Message> {
+        self.delayed.range(..=(now, u64::MAX)).map(|(_, message)| message)
     }
 
     fn may_take(&self, asker: &Subscription) -> bool {

@@ -11,6 +11,7 @@ use crate::job::{Envelope, Job, JobKind};
 use crate::names::ProjectName;
 use crate::outcome::Disposition;
 
+pub mod amqp;
 pub mod dead;
 pub mod memory;
 
@@ -38,8 +39,12 @@ pub trait Queue: Send + Sync {
         prefetch: u16,
     ) -> Result<Box<dyn Deliveries>, QueueError>;
 
-    /// What waits on a route, ready or delayed, without what is handed out.
+    /// What is ready on a route, without what is handed out or delayed.
     async fn waiting(&self, route: &Route) -> Result<Waiting, QueueError>;
+
+    /// How many jobs wait for their delay to be over, on all routes together: a broker keeps them
+    /// by how long they wait, not by where they belong.
+    async fn delayed(&self) -> Result<u64, QueueError>;
 
     /// Whether jobs can be stored and handed out now, for readiness. Answers within seconds.
     async fn check(&self) -> Result<(), QueueError>;

@@ -69,6 +69,10 @@ impl Queue for MoodyQueue {
         }
     }
 
+    async fn delayed(&self) -> Result<u64, QueueError> {
+        Ok(0)
+    }
+
     async fn check(&self) -> Result<(), QueueError> {
         self.waiting(&Route::Gate).await.map(drop)
     }

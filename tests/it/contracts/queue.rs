@@ -11,6 +11,7 @@ use sluice::queue::{Queue, RetryPolicy, Route};
 
 use super::contract;
 
+mod broker;
 mod clauses;
 
 /// An adapter on the bench, with nothing in it.
@@ -69,29 +70,36 @@ impl Bench for Memory {
     }
 }
 
-contract!(
-    memory,
-    crate::contracts::queue::Memory::new(),
-    [
-        jobs_come_in_the_order_they_were_published,
-        routes_are_separate,
-        consumers_share_a_route,
-        prefetch_bounds_what_is_in_hand,
-        a_deploy_route_hands_out_one_job_at_a_time,
-        the_next_consumer_takes_over_a_deploy_route,
-        a_deploy_in_hand_holds_the_line_after_its_subscription_ended,
-        a_dropped_delivery_comes_back_to_the_head_uncounted,
-        a_requeued_job_comes_back_to_the_head_uncounted,
-        a_retry_counts_and_waits_longer_each_time,
-        a_later_job_waits_and_comes_back_uncounted_at_the_tail,
-        a_dead_job_keeps_its_reason_and_does_not_come_back,
-        what_waits_is_counted_and_has_an_age,
-        a_job_published_twice_comes_twice,
-        what_is_no_job_is_delivered_as_it_is,
-        what_is_too_large_is_refused,
-        waiting_that_is_given_up_loses_no_job,
-    ]
-);
+macro_rules! queue_contract {
+    ($adapter:ident, $bench:expr) => {
+        contract!(
+            $adapter,
+            $bench,
+            [
+                jobs_come_in_the_order_they_were_published,
+                routes_are_separate,
+                consumers_share_a_route,
+                prefetch_bounds_what_is_in_hand,
+                a_deploy_route_hands_out_one_job_at_a_time,
+                the_next_consumer_takes_over_a_deploy_route,
+                a_deploy_in_hand_holds_the_line_after_its_subscription_ended,
+                a_dropped_delivery_comes_back_to_the_head_uncounted,
+                a_requeued_job_comes_back_to_the_head_uncounted,
+                a_retry_counts_and_waits_longer_each_time,
+                a_later_job_waits_and_comes_back_uncounted_at_the_tail,
+                a_dead_job_keeps_its_reason_and_does_not_come_back,
+                what_waits_is_counted_and_has_an_age,
+                a_job_published_twice_comes_twice,
+                what_is_no_job_is_delivered_as_it_is,
+                what_is_too_large_is_refused,
+                waiting_that_is_given_up_loses_no_job,
+            ]
+        );
+    };
+}
+
+queue_contract!(memory, crate::contracts::queue::Memory::new());
+queue_contract!(rabbitmq, crate::contracts::queue::broker::Broker::new());
 
 #[tokio::test]
 async fn a_full_route_refuses_until_a_job_is_settled() {

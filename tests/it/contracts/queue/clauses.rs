@@ -207,11 +207,15 @@ pub(super) async fn what_waits_is_counted_and_has_an_age(bench: &impl Bench) {
     assert_eq!(waiting().await.jobs, 2, "the one in hand does not wait");
     drop(jobs);
     job.settle(Disposition::Later(bench.retry().delay(0))).await.unwrap();
-    assert_eq!(waiting().await.jobs, 3, "the delayed one waits");
+    assert_eq!(waiting().await.jobs, 2, "the delayed one is not ready");
+    assert_eq!(bench.queue().delayed().await.unwrap(), 1);
     if let (Some(before), later) = (waiting().await.oldest, bench.retry().delay(0)) {
         bench.pass(later / 2).await;
         assert!(waiting().await.oldest.unwrap() > before, "it grows older");
     }
+    bench.pass(bench.retry().delay(0) + bench.moment()).await;
+    assert_eq!(waiting().await.jobs, 3, "its delay is over");
+    assert_eq!(bench.queue().delayed().await.unwrap(), 0);
     assert_eq!(bench.queue().waiting(&Route::Gate).await.unwrap(), Waiting::default());
 }
 
