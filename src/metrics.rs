@@ -59,7 +59,8 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
-    /// Asks how many jobs wait on `routes`, and how many are delayed. Done before a scrape is answered.
+    /// Asks how many jobs wait on `routes`, and how many are delayed. Done before a scrape is
+    /// answered.
     pub async fn sample_queue(
         &self,
         queue: &dyn Queue,

@@ -44,7 +44,7 @@ impl Edge {
             )?,
             queue_depth: shelf.gauge(
                 "queue_depth",
-                "Jobs that wait, not those in hand; the delayed ones of all queues as `sluice.retry`.",
+                "Jobs that wait, not those in hand; all delayed ones as `sluice.retry`.",
                 &["queue"],
             )?,
             queue_oldest_age: shelf.gauge(

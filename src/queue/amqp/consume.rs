@@ -1,8 +1,8 @@
 //! Subscriptions: one channel each, so that what closes one leaves the others alone.
 //!
-//! Owns how a subscription ends. Whoever cancels a consumer that still has a deploy in hand lets the
-//! next deploy out, so a dropped subscription stays until everything in hand is settled; only then
-//! its channel is closed, which also gives back what came meanwhile.
+//! Owns how a subscription ends. Whoever cancels a consumer that still has a deploy in hand lets
+//! the next deploy out, so a dropped subscription stays until everything in hand is settled; only
+//! then its channel is closed, which also gives back what came meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -159,8 +159,8 @@ impl InHand {
         .await
     }
 
-    /// Offers a copy for as long as it is worth while. It is kept in hand meanwhile: given back, the
-    /// job would run again at once, and again, while the broker takes no copies.
+    /// Offers a copy for as long as it is worth while. It is kept in hand meanwhile: given back,
+    /// the job would run again at once, and again, while the broker takes no copies.
     async fn store(&self, letter: &Letter<'_>) -> Result<(), QueueError> {
         let shared = &self.grip.shared;
         let offered = async {
@@ -174,11 +174,12 @@ impl InHand {
                 }
             }
         };
+        let refused = || QueueError::Unavailable("the broker takes no copy of it".to_owned());
         tokio::select! {
             () = self.grip.lost.cancelled() => Err(QueueError::Lost),
-            stored = timeout(shared.settings.timeouts.settle, offered) => stored.unwrap_or_else(|_| {
-                Err(QueueError::Unavailable("the broker takes no copy of it".to_owned()))
-            }),
+            stored = timeout(shared.settings.timeouts.settle, offered) => {
+                stored.unwrap_or_else(|_| Err(refused()))
+            }
         }
     }
 }
