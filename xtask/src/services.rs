@@ -18,7 +18,7 @@ use crate::debian;
 
 /// What the test suites ask for.
 ///
-/// The change that adds a suite over a lease store or warehouse adds its service here.
+/// The change that adds a suite over a real warehouse adds its service here.
 pub(crate) const REQUIRED: &[Service] = &[Service::RabbitMq, Service::Redis];
 
 /// A service that answers: where, and how it came to be there.
