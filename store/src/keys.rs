@@ -4,19 +4,13 @@
 //! what it is called, so that an environment `sweep` is not the sweep.
 
 use sluice::lease::LeaseKey;
-use sluice::names::{Environment, PrNumber, ProjectName};
+use sluice::names::{DeliveryId, Environment, PrNumber, ProjectName};
+use sluice::queue::Route;
 
 /// The names of keys and channels under one prefix.
 #[derive(Debug, Clone)]
 pub(crate) struct Keys {
     prefix: String,
-}
-
-/// The channels that wake those who wait.
-#[derive(Debug, Clone)]
-pub(crate) struct Channels {
-    /// Says which leases have changed.
-    pub(crate) leases: String,
 }
 
 impl Keys {
@@ -70,8 +64,33 @@ impl Keys {
         format!("{}:lease:{project}:", self.prefix)
     }
 
-    pub(crate) fn channels(&self) -> Channels {
-        Channels { leases: format!("{}:changed:leases", self.prefix) }
+    /// The channel on which it is said which keys have changed.
+    pub(crate) fn channel(&self) -> String {
+        format!("{}:changed", self.prefix)
+    }
+
+    /// Every pause, by project.
+    pub(crate) fn pauses(&self) -> String {
+        format!("{}:pauses", self.prefix)
+    }
+
+    pub(crate) fn delivery(&self, delivery: &DeliveryId) -> String {
+        format!("{}:delivery:{delivery}", self.prefix)
+    }
+
+    /// Whether a deploy cleans up behind a pull request.
+    pub(crate) fn cleanup(&self, project: &ProjectName, pr: PrNumber) -> String {
+        format!("{}:cleanup:{project}:{pr}", self.prefix)
+    }
+
+    /// The runs of a message that have not ended.
+    pub(crate) fn runs(&self, message: &str) -> String {
+        format!("{}:runs:{message}", self.prefix)
+    }
+
+    /// What waits on a route, by when it was published first.
+    pub(crate) fn waiting(&self, route: &Route) -> String {
+        format!("{}:waiting:{}", self.prefix, route.queue())
     }
 }
 

@@ -5,7 +5,10 @@
 
 mod keys;
 mod lease;
+mod ledger;
 mod link;
+mod pauses;
+mod processed;
 mod script;
 mod settings;
 mod waiters;
@@ -17,6 +20,9 @@ use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use lease::RedisLeases;
+pub use ledger::RedisLedger;
+pub use pauses::RedisPauses;
+pub use processed::RedisProcessed;
 pub use settings::{BadSettings, Settings};
 
 use keys::Keys;
@@ -58,7 +64,7 @@ impl Store {
         let waiters = Arc::new(Waiters::default());
         let ended = CancellationToken::new();
         let listening =
-            wakeups::listen(client, settings.answer_within(), keys.channels(), waiters.clone());
+            wakeups::listen(client, settings.answer_within(), keys.channel(), waiters.clone());
         tokio::spawn(ended.clone().run_until_cancelled_owned(listening));
         let _subscription = ended.drop_guard();
         Ok(Self { shared: Arc::new(Shared { link, keys, waiters, freeze, _subscription }) })
@@ -67,6 +73,21 @@ impl Store {
     /// The leases.
     pub fn leases(&self) -> RedisLeases {
         RedisLeases::new(self.shared.clone())
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> RedisLedger {
+        RedisLedger::new(self.shared.clone())
+    }
+
+    /// The deliveries that are done with.
+    pub fn processed(&self) -> RedisProcessed {
+        RedisProcessed::new(self.shared.clone())
+    }
+
+    /// The pauses.
+    pub fn pauses(&self) -> RedisPauses {
+        RedisPauses::new(self.shared.clone())
     }
 
     /// How long no lease is granted yet because this Redis has restarted, was emptied or was never

@@ -10,7 +10,6 @@ use deadpool_redis::redis::aio::PubSub;
 use deadpool_redis::redis::{Client, RedisError};
 use futures_util::StreamExt as _;
 
-use crate::keys::Channels;
 use crate::waiters::Waiters;
 
 /// How often a silent connection is asked whether it is there.
@@ -23,12 +22,12 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 pub(crate) async fn listen(
     client: Client,
     within: Duration,
-    channels: Channels,
+    channel: String,
     waiters: Arc<Waiters>,
 ) {
     let mut pause = RETRY.0;
     loop {
-        match subscribe(&client, within, &channels).await {
+        match subscribe(&client, within, &channel).await {
             Ok(subscription) => {
                 // Nobody knows what was said while nobody listened.
                 waiters.wake_all();
@@ -43,14 +42,10 @@ pub(crate) async fn listen(
     }
 }
 
-async fn subscribe(
-    client: &Client,
-    within: Duration,
-    channels: &Channels,
-) -> Result<PubSub, String> {
+async fn subscribe(client: &Client, within: Duration, channel: &str) -> Result<PubSub, String> {
     let subscribing = async {
         let mut subscription = client.get_async_pubsub().await?;
-        subscription.subscribe(&channels.leases).await?;
+        subscription.subscribe(channel).await?;
         Ok::<_, RedisError>(subscription)
     };
     match tokio::time::timeout(within, Box::pin(subscribing)).await {

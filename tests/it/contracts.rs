@@ -6,6 +6,8 @@
 mod engine;
 mod github;
 mod leases;
+mod ledger;
+mod pauses;
 mod queue;
 
 /// One test for each clause: `contract!(name of the adapter, how a bench is made, [clauses])`.

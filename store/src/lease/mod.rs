@@ -169,7 +169,7 @@ impl Leases for RedisLeases {
         if keys.is_empty() {
             return Ok(());
         }
-        let channel = self.shared.keys.channels().leases;
+        let channel = self.shared.keys.channel();
         let (nonce, epoch) = (grant.owner.nonce.as_str(), grant.epoch.to_string());
         let arguments = [nonce, &epoch, word(release), &channel];
         let names = self.names(keys.iter().copied());
@@ -196,7 +196,7 @@ impl Leases for RedisLeases {
     }
 
     async fn revoke(&self, key: &LeaseKey) -> Result<Option<LeaseInfo>, LeaseError> {
-        let channel = self.shared.keys.channels().leases;
+        let channel = self.shared.keys.channel();
         let was = self.run::<Vec<Option<String>>>(&REVOKE, &self.names([key]), &[&channel]).await?;
         if was.is_empty() { Ok(None) } else { Ok(told(key.clone(), Fields::new(was))?) }
     }
