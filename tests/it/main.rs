@@ -10,6 +10,7 @@
 
 mod contracts;
 mod metrics;
+mod model;
 mod redis;
 mod stories;
 mod tidy;
