@@ -15,3 +15,4 @@ mod redis;
 mod stories;
 mod tidy;
 mod town;
+mod warehouse;

@@ -17,9 +17,7 @@ use sluice_rig::{Broker, Guarded, Redis, Service};
 use crate::debian;
 
 /// What the test suites ask for.
-///
-/// The change that adds a suite over a real warehouse adds its service here.
-pub(crate) const REQUIRED: &[Service] = &[Service::RabbitMq, Service::Redis];
+pub(crate) const REQUIRED: &[Service] = &Service::ALL;
 
 /// A service that answers: where, and how it came to be there.
 struct Running {

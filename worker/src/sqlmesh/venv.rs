@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::tail::Tail;
 
-/// The pinned set that the demo and the tests use: SQLMesh on DuckDB.
+/// The pinned set that the demo and the tests use: SQLMesh on DuckDB and PostgreSQL.
 pub const REQUIREMENTS: &str = include_str!("requirements.txt");
 
 const READY: &str = ".ready";
