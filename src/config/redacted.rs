@@ -93,14 +93,16 @@ fn lease(lease: &LeaseConfig) -> Table {
         LeaseStore::Redis(url) => without_password(url),
     };
     let (key, url) = store(&lease.url_source, written);
-    table([
+    let mut shown = table([
         (key, url),
         ("key_prefix", lease.key_prefix.as_str().into()),
         ("ttl", duration(lease.timings.ttl())),
         ("renew_every", duration(lease.timings.renew_every())),
         ("fence_after", duration(lease.timings.fence_after())),
         ("lock_delay", duration(lease.timings.lock_delay())),
-    ])
+    ]);
+    shown.extend(lease.ca_file.as_deref().map(|file| ("ca_file".to_owned(), path(file))));
+    shown
 }
 
 fn queue(queue: &QueueConfig) -> Table {

@@ -39,6 +39,9 @@ pub struct LeaseConfig {
     pub url: LeaseStore,
     /// Where its address was found, when not in the file itself.
     pub url_source: Option<SecretSource>,
+    /// The certificates (PEM) that Redis's own must descend from; none: those that the system
+    /// trusts.
+    pub ca_file: Option<PathBuf>,
     /// What the names of all keys in Redis begin with, before a colon.
     pub key_prefix: String,
     /// How long a lease stands, and when its holder gives it up.
@@ -142,6 +145,7 @@ fn store(text: Option<String>, schemes: &[&str]) -> Result<Option<Secret>, Strin
 pub(super) fn lease(mut section: Section<'_>, around: &Surroundings<'_>) -> LeaseConfig {
     let usual = Timings::default();
     let (url, url_source) = store_url(&mut section, around, &["redis", "rediss"]);
+    let ca_file = section.optional("ca_file", kinds::text).map(|file| around.path(&file));
     let key_prefix = section.or("key_prefix", key_prefix, "sluice".to_owned());
     let ttl = section.or("ttl", kinds::duration, usual.ttl());
     let renew_every = section.or("renew_every", kinds::duration, usual.renew_every());
@@ -160,7 +164,7 @@ pub(super) fn lease(mut section: Section<'_>, around: &Surroundings<'_>) -> Leas
     section.finish();
     let timings = Timings::new(ttl, renew_every, fence_after, lock_delay);
     let url = url.map_or(LeaseStore::Memory, LeaseStore::Redis);
-    LeaseConfig { url, url_source, key_prefix, timings: timings.unwrap_or(usual) }
+    LeaseConfig { url, url_source, ca_file, key_prefix, timings: timings.unwrap_or(usual) }
 }
 
 /// What keys may begin with: nothing that means something in a pattern of an access list.

@@ -282,15 +282,17 @@ fn the_stores_are_found_in_the_file_or_where_it_says() {
     let config = accepted(
         &format!(
             "[queue]\nurl_env = \"BROKER\"\n[lease]\nurl = \"redis://u:pw@h:1/2?x=pw\"\n\
-             key_prefix = \"team-a\"\n{PROJECT}"
+             key_prefix = \"team-a\"\nca_file = \"/ca.pem\"\n{PROJECT}"
         ),
         &[secret],
     );
     assert_eq!(config.queue.url, QueueStore::Amqp(Secret::new(secret.1)));
     assert_eq!(config.lease.url, LeaseStore::Redis(Secret::new("redis://u:pw@h:1/2?x=pw")));
     assert_eq!(config.lease.key_prefix, "team-a");
+    assert_eq!(config.lease.ca_file.as_deref(), Some(Path::new("/ca.pem")));
     let shown = config.redacted();
     assert!(shown.contains("url_env = \"BROKER\""), "{shown}");
+    assert!(shown.contains("ca_file = \"/ca.pem\""), "{shown}");
     assert!(shown.contains("url = \"redis://[redacted]@h:1/2\""), "{shown}");
     assert!(!shown.contains("pw"), "{shown}");
 }

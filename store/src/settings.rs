@@ -50,7 +50,7 @@ impl Settings {
         let LeaseStore::Redis(url) = &config.url else { return None };
         Some(Self {
             url: url.clone(),
-            ca_file: None,
+            ca_file: config.ca_file.clone(),
             key_prefix: config.key_prefix.clone(),
             timings: config.timings,
             connections: 8,

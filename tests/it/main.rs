@@ -12,6 +12,7 @@ mod contracts;
 mod metrics;
 mod model;
 mod redis;
+mod store;
 mod stories;
 mod tidy;
 mod town;
