@@ -240,7 +240,9 @@ impl Watch for Dancer<'_> {
         match (dance.meeting, self.is_first) {
             (Some(database), false) => database.wait("SELECT public.until_here(1)").await,
             (Some(_), true) => {}
-            (None, _) => drop(dance.both.wait().await),
+            (None, _) => {
+                dance.both.wait().await;
+            }
         }
         Fence::Go
     }

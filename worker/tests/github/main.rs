@@ -4,6 +4,7 @@
 
 mod canned;
 mod merging;
+mod open;
 mod reading;
 mod reporting;
 mod scripted;

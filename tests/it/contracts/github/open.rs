@@ -66,6 +66,21 @@ async fn our_own_checks_on_the_head_are_told_with_their_times() {
 }
 
 #[tokio::test]
+async fn checks_of_another_app_are_not_ours() {
+    let town = Town::found().await;
+    let pr = town.pr("orders").await;
+    let (repository, head) = (town.repository.clone(), town.head(&pr));
+    let report = move |world: &mut sluice_sim::World| {
+        let change = sluice_sim::world::CheckRunChange::default();
+        let (name, commit) = ("SQLMesh - Linter".to_owned(), head.to_string());
+        let run = sluice_sim::world::NewCheckRun { name, commit, change };
+        world.report_check("github-actions", &repository, run)
+    };
+    town.standin.change(report).await.unwrap();
+    assert_eq!(listed(&town).await[0].checks, []);
+}
+
+#[tokio::test]
 async fn a_check_that_is_asked_for_anew_stands_open_since_then() {
     let town = Town::found().await;
     let pr = town.pr("orders").await;
