@@ -8,7 +8,7 @@ mod github;
 mod leases;
 mod ledger;
 mod pauses;
-mod queue;
+pub(crate) mod queue;
 
 /// One test for each clause: `contract!(name of the adapter, how a bench is made, [clauses])`.
 macro_rules! contract {

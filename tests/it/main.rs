@@ -11,6 +11,7 @@
 mod contracts;
 mod metrics;
 mod model;
+mod rabbitmq;
 mod redis;
 mod store;
 mod stories;

@@ -28,7 +28,7 @@ mod publish;
 mod settings;
 mod topology;
 
-pub use settings::{AmqpSettings, Deliveries as DeliveryLimits, Timeouts};
+pub use settings::{AmqpSettings, DeliveryLimits, Timeouts};
 
 /// The queue on RabbitMQ. Its connections end when it is dropped and every subscription with it.
 pub struct AmqpQueue {

@@ -29,7 +29,7 @@ pub struct AmqpSettings {
     pub capacity: u32,
     /// How often a job may be handed out again after nobody settled it, before it becomes a dead
     /// letter. A property of the queue, like `capacity`.
-    pub deliveries: Deliveries,
+    pub deliveries: DeliveryLimits,
     /// The most publishes under way at once; a further one waits its turn.
     pub in_flight: u16,
     /// A connection that is silent for twice this long is taken for dead.
@@ -42,7 +42,7 @@ pub struct AmqpSettings {
 /// counts a job that was given back as well. A backstop: who takes a job notices earlier, by the
 /// ledger, that it kills workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deliveries {
+pub struct DeliveryLimits {
     /// Gate checks, approvals, commands, cleanups.
     pub checks: u32,
     /// Deploys: one that outlasts the broker's consumer timeout comes again each time.
@@ -81,7 +81,7 @@ impl AmqpSettings {
             // At most 16 KiB each: a queue that is full of the largest messages is 1.6 GB on disk.
             capacity: 100_000,
             // RabbitMQ 4 has 20 unless told otherwise. 100 times the usual 30 minutes are two days.
-            deliveries: Deliveries { checks: 20, deploys: 100 },
+            deliveries: DeliveryLimits { checks: 20, deploys: 100 },
             in_flight: 128,
             heartbeat: Duration::from_secs(10),
             timeouts: Timeouts::default(),

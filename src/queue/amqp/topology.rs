@@ -9,7 +9,7 @@ use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptio
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ErrorKind, ExchangeKind};
 
-use super::settings::AmqpSettings;
+use super::settings::{AmqpSettings, DeliveryLimits};
 use crate::queue::Route;
 
 /// What every name in the ports begins with; on the broker a prefix stands in its place.
@@ -27,7 +27,7 @@ pub(super) struct Topology {
     routes: Vec<Route>,
     delays: Vec<Duration>,
     capacity: u32,
-    deliveries: super::settings::Deliveries,
+    deliveries: DeliveryLimits,
 }
 
 /// Why it could not be made.
@@ -225,4 +225,41 @@ fn number(value: u32) -> AMQPValue {
 
 fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+    use crate::config::Secret;
+    use crate::queue::RetryPolicy;
+
+    #[test]
+    fn a_wait_is_never_shorter_than_asked_unless_it_is_the_longest_there_is() {
+        let retry = RetryPolicy { delays: vec![Duration::from_millis(1500)] };
+        let settings = AmqpSettings::new(Secret::new("amqp://broker"), Vec::new(), retry);
+        let topology = Topology::new(&settings);
+        let delay = |ms| topology.delay(Duration::from_millis(ms)).unwrap();
+        for (asked_ms, found) in [
+            (1, "sluice.retry.1s"),
+            (1_000, "sluice.retry.1s"),
+            (1_001, "sluice.retry.1500ms"),
+            (1_501, "sluice.retry.2s"),
+            (31_000, "sluice.retry.60s"),
+            (3_600_000, "sluice.retry.3600s"),
+            (9_000_000, "sluice.retry.3600s"),
+        ] {
+            assert_eq!(delay(asked_ms), found, "{asked_ms} ms");
+        }
+    }
+
+    #[test]
+    fn names_go_there_and_back() {
+        let settings = AmqpSettings::new(Secret::new(""), Vec::new(), RetryPolicy::default());
+        let topology = Topology::new(&AmqpSettings { prefix: "team-a".into(), ..settings });
+        assert_eq!(topology.queue(&Route::Gate), "team-a.gate");
+        assert_eq!(topology.canonical("team-a.gate"), "sluice.gate");
+        assert_eq!(topology.canonical("team-abc"), "team-abc");
+    }
 }

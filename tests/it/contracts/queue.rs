@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sluice::clock::manual::ManualClock;
-use sluice::queue::dead::DeadLetter;
+use sluice::queue::dead::DeadLetters;
 use sluice::queue::memory::MemoryQueue;
 use sluice::queue::{Queue, RetryPolicy, Route};
 
 use super::contract;
 
-mod broker;
+pub(crate) mod broker;
 mod clauses;
 
 /// An adapter on the bench, with nothing in it.
@@ -27,8 +27,8 @@ trait Bench: Send + Sync {
     async fn pass(&self, time: Duration);
     /// Stores what another program might have left.
     async fn leave(&self, route: &Route, bytes: &[u8]);
-    /// What an operator finds among the dead.
-    async fn dead(&self) -> Vec<DeadLetter>;
+    /// What failed for good, as operators see it.
+    fn letters(&self) -> &dyn DeadLetters;
 }
 
 struct Memory {
@@ -65,13 +65,13 @@ impl Bench for Memory {
         self.queue.publish_bytes(route, bytes.to_vec()).unwrap();
     }
 
-    async fn dead(&self) -> Vec<DeadLetter> {
-        self.queue.dead()
+    fn letters(&self) -> &dyn DeadLetters {
+        &self.queue
     }
 }
 
 macro_rules! queue_contract {
-    ($adapter:ident, $bench:expr) => {
+    ($adapter:ident, $letters:ident, $bench:expr) => {
         contract!(
             $adapter,
             $bench,
@@ -93,13 +93,28 @@ macro_rules! queue_contract {
                 what_is_no_job_is_delivered_as_it_is,
                 what_is_too_large_is_refused,
                 waiting_that_is_given_up_loses_no_job,
+                a_message_keeps_its_name_and_shares_it_with_none,
+                what_is_in_hand_is_not_lost,
             ]
         );
+        mod $letters {
+            use super::clauses::dead as clauses;
+
+            contract!(
+                $adapter,
+                $bench,
+                [
+                    letters_are_listed_oldest_first_and_stay,
+                    a_retried_letter_is_a_job_again_and_no_attempt_counts,
+                    a_discarded_letter_is_gone,
+                ]
+            );
+        }
     };
 }
 
-queue_contract!(memory, crate::contracts::queue::Memory::new());
-queue_contract!(rabbitmq, crate::contracts::queue::broker::Broker::new());
+queue_contract!(memory, dead_in_memory, crate::contracts::queue::Memory::new());
+queue_contract!(rabbitmq, dead_on_rabbitmq, crate::contracts::queue::broker::Broker::new());
 
 #[tokio::test]
 async fn a_full_route_refuses_until_a_job_is_settled() {

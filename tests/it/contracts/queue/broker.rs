@@ -8,7 +8,7 @@ use sluice::clock::{Clock, SystemClock};
 use sluice::config::Secret;
 use sluice::names::ProjectName;
 use sluice::queue::amqp::{AmqpQueue, AmqpSettings, Timeouts};
-use sluice::queue::dead::{DeadLetter, DeadLetters};
+use sluice::queue::dead::DeadLetters;
 use sluice::queue::{Queue, RetryPolicy, Route};
 
 use super::Bench;
@@ -45,7 +45,7 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(settings(&url()))
     }
 
@@ -96,7 +96,7 @@ impl Bench for Broker {
         self.queue.publish_bytes(route, bytes.to_vec()).await.unwrap();
     }
 
-    async fn dead(&self) -> Vec<DeadLetter> {
-        self.queue.list(100).await.unwrap()
+    fn letters(&self) -> &dyn DeadLetters {
+        &self.queue
     }
 }

@@ -9,6 +9,8 @@ use sluice::queue::{Deliveries, Delivery, QueueError, Route, Waiting};
 
 use super::Bench;
 
+pub(super) mod dead;
+
 /// How long something that must happen is waited for.
 const SOON: Duration = Duration::from_secs(10);
 
@@ -192,7 +194,7 @@ pub(super) async fn a_dead_job_keeps_its_reason_and_does_not_come_back(bench: &i
     let mut jobs = consume(bench, &Route::Approval, 1).await;
     next(&mut jobs).await.settle(Disposition::Dead("the bridge broke".to_owned())).await.unwrap();
     silence(bench, &mut jobs).await;
-    let dead = bench.dead().await;
+    let dead = bench.letters().list(9).await.unwrap();
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].reason, "the bridge broke");
     assert_eq!(dead[0].queue, Route::Approval.queue());
@@ -258,4 +260,33 @@ pub(super) async fn waiting_that_is_given_up_loses_no_job(bench: &impl Bench) {
         assert_eq!(pr(&*job), expected);
         job.settle(Disposition::Done).await.unwrap();
     }
+}
+
+pub(super) async fn a_message_keeps_its_name_and_shares_it_with_none(bench: &impl Bench) {
+    publish(bench, [command(1), command(1)]).await;
+    let mut jobs = consume(bench, &Route::Approval, 2).await;
+    let (one, other) = (next(&mut jobs).await, next(&mut jobs).await);
+    let name = one.message().to_owned();
+    assert!(!name.is_empty());
+    assert_ne!(name, other.message(), "the same job, another message");
+    let (wait, mut job) = (bench.retry().delay(0), one);
+    for comes_back in [Disposition::Requeue, Disposition::Later(wait), Disposition::Retry] {
+        job.settle(comes_back).await.unwrap();
+        bench.pass(wait).await;
+        job = next(&mut jobs).await;
+        assert_eq!(job.message(), name);
+    }
+}
+
+pub(super) async fn what_is_in_hand_is_not_lost(bench: &impl Bench) {
+    bench.queue().check().await.unwrap();
+    publish(bench, [deploy(1)]).await;
+    let mut jobs = consume(bench, &deploys(), 1).await;
+    let job = next(&mut jobs).await;
+    let lost = job.lost();
+    drop(jobs);
+    bench.pass(bench.moment()).await;
+    assert!(!lost.is_cancelled());
+    job.settle(Disposition::Done).await.unwrap();
+    bench.queue().check().await.unwrap();
 }
