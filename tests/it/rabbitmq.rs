@@ -40,15 +40,15 @@ fn pr(job: &dyn Delivery) -> u64 {
 struct Stranger {
     channel: Channel,
     prefix: String,
-    _connection: Connection,
+    connection: Connection,
 }
 
 impl Stranger {
     async fn beside(broker: &Broker) -> Self {
-        let connection = Connection::connect(&url(), ConnectionProperties::default());
-        let connection = connection.await.unwrap();
+        let (url, usual) = (url(), ConnectionProperties::default());
+        let connection = Connection::connect(&url, usual).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
-        Self { channel, prefix: broker.settings.prefix.clone(), _connection: connection }
+        Self { channel, prefix: broker.settings.prefix.clone(), connection: connection }
     }
 
     fn queue(&self, route: &Route) -> String {
@@ -71,7 +71,7 @@ impl Stranger {
     async fn dies_of_a_job(&self, route: &Route) {
         use futures_util::StreamExt;
 
-        let channel = self._connection.create_channel().await.unwrap();
+        let channel = self.connection.create_channel().await.unwrap();
         let (queue, options) = (self.queue(route).into(), BasicConsumeOptions::default());
         let taken = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await;
         let mut taken = taken.unwrap();

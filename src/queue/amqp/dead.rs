@@ -1,8 +1,9 @@
 //! Dead letters on RabbitMQ, for operators.
 //!
-//! RabbitMQ cannot look into a queue: to find one, all before it are taken and then given back by
-//! closing their channel, in their order. So one look hides them from another, and in this process
-//! only one looks at a time.
+//! RabbitMQ cannot look into a queue: to find one, all are taken, and then given back by closing
+//! their channel. All, because what is given back goes behind what was given back before: who takes
+//! only some turns their order. So one look hides them from another, and in this process only one
+//! looks at a time.
 
 use async_trait::async_trait;
 use lapin::Channel;
@@ -22,9 +23,10 @@ impl DeadLetters for AmqpQueue {
     async fn list(&self, most: usize) -> Result<Vec<DeadLetter>, QueueError> {
         let look = Look::begin(self).await?;
         let mut letters = Vec::new();
-        while letters.len() < most {
-            let Some(found) = look.next().await? else { break };
-            letters.push(look.read(found).1);
+        while let Some(found) = look.next().await? {
+            if letters.len() < most {
+                letters.push(look.read(found).1);
+            }
         }
         look.end().await;
         Ok(letters)
@@ -81,13 +83,14 @@ impl<'a> Look<'a> {
     }
 
     async fn find(&self, id: &str) -> Result<Option<(lapin::Acker, DeadLetter)>, QueueError> {
+        let mut wanted = None;
         while let Some(found) = self.next().await? {
             let (acker, letter) = self.read(found);
-            if letter.id == id {
-                return Ok(Some((acker, letter)));
+            if letter.id == id && wanted.is_none() {
+                wanted = Some((acker, letter));
             }
         }
-        Ok(None)
+        Ok(wanted)
     }
 
     async fn retry(&self, id: &str) -> Result<bool, QueueError> {

@@ -99,6 +99,7 @@ macro_rules! queue_contract {
         );
         mod $letters {
             use super::clauses::dead as clauses;
+            use super::contract;
 
             contract!(
                 $adapter,
