@@ -48,7 +48,7 @@ impl Stranger {
         let (url, usual) = (url(), ConnectionProperties::default());
         let connection = Connection::connect(&url, usual).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
-        Self { channel, prefix: broker.settings.prefix.clone(), connection: connection }
+        Self { channel, prefix: broker.settings.prefix.clone(), connection }
     }
 
     fn queue(&self, route: &Route) -> String {
