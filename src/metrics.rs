@@ -3,13 +3,17 @@
 //! Owns the names of DESIGN "Metrics". Labels are closed enums or configured names, never free
 //! text, so that the number of series has a bound. Refuses to know who serves the text.
 
+use std::time::{Duration, SystemTime};
+
 use prometheus::{Registry, TextEncoder};
 
 use self::deploys::{Deploys, prod_of};
 use self::edge::Edge;
 use self::jobs::Jobs;
 use self::shelf::Shelf;
+use crate::clock::unix_ms;
 use crate::lease::{LeaseError, Leases, Standing};
+use crate::ledger::Ledger;
 use crate::names::ProjectName;
 use crate::observe::{Event, Observer};
 use crate::queue::{Queue, QueueError, Route};
@@ -59,15 +63,23 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
-    /// Asks how many jobs wait on `routes`, and how many are delayed. Done before a scrape is
-    /// answered.
+    /// Asks how many jobs wait on `routes`, and for how long at `now` the oldest of them: the
+    /// queue, or the ledger where the queue cannot say. Also how many jobs are delayed.
     pub async fn sample_queue(
         &self,
         queue: &dyn Queue,
+        ledger: &dyn Ledger,
+        now: SystemTime,
         routes: &[Route],
     ) -> Result<(), SampleError> {
         for route in routes {
-            self.edge.queue(route, queue.waiting(route).await?);
+            let mut waiting = queue.waiting(route).await?;
+            if waiting.oldest.is_none() && waiting.jobs > 0 {
+                let since = ledger.oldest(route).await;
+                let age = |since| Duration::from_millis(unix_ms(now).saturating_sub(since));
+                waiting.oldest = since.map(age);
+            }
+            self.edge.queue(route, waiting);
         }
         self.edge.delayed(queue.delayed().await?);
         Ok(())

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sluice::config::{Config, Secret};
 use sluice::project::Project;
+use sluice_service::Connections;
 
 /// What the operator set.
 #[derive(Debug, Clone)]
@@ -33,18 +34,14 @@ pub struct Limits {
     pub all_bodies: usize,
     /// How many authenticated webhooks are translated and stored at once.
     pub webhooks: usize,
-    /// How many connections are open at once; more wait in the kernel's backlog.
-    pub connections: usize,
-    /// How long a request's head may take.
-    pub head_within: Duration,
+    /// The bounds on connections.
+    pub connections: Connections,
     /// How long an authenticated webhook waits for others to be done.
     pub slot_within: Duration,
     /// How long a body may take.
     pub body_within: Duration,
     /// How long storing all jobs of a webhook may take.
     pub store_within: Duration,
-    /// How long requests may take to end once connections are being closed.
-    pub close_within: Duration,
 }
 
 /// The largest payload that GitHub sends.
@@ -59,12 +56,10 @@ impl Default for Limits {
             max_body: LARGEST,
             all_bodies: BODIES * LARGEST,
             webhooks: 16,
-            connections: 256,
-            head_within: Duration::from_secs(5),
+            connections: Connections::default(),
             slot_within: Duration::from_secs(1),
             body_within: Duration::from_secs(4),
             store_within: Duration::from_secs(4),
-            close_within: Duration::from_secs(10),
         }
     }
 }

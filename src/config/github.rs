@@ -17,8 +17,8 @@ pub struct GitHubConfig {
     pub git_url: String,
     /// Base of check runs' `details_url`; `None`: they have none.
     pub status_url: Option<String>,
-    /// The secrets with which webhooks may be signed; several while one is being replaced. Empty
-    /// in a process that receives none.
+    /// The secrets with which webhooks may be signed, and the first of which seals gate results;
+    /// several while one is being replaced. Empty in a process that does neither.
     pub webhook_secrets: Vec<Secret>,
     /// The token of the API; `None` in a process that does not call it.
     pub token: Option<Secret>,
@@ -43,7 +43,7 @@ pub(super) fn github(mut section: Section<'_>, around: &Surroundings<'_>) -> Git
 
     let webhook_secret_sources = webhook_secret_sources(&mut section, around);
     let mut webhook_secrets = Vec::new();
-    if around.roles.contains(&Role::Producer) {
+    if !around.roles.is_empty() {
         let resolved = webhook_secret_sources.iter();
         webhook_secrets
             .extend(resolved.filter_map(|s| resolve(&mut section, "webhook_secret", s, around)));

@@ -6,6 +6,7 @@
 mod document;
 mod github;
 mod kinds;
+mod log;
 mod problem;
 mod project;
 mod redacted;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 pub use document::Variables;
 pub use github::GitHubConfig;
+pub use log::{LogConfig, LogFormat};
 pub use problem::{ConfigErrors, Problem};
 pub use secret::{Secret, SecretSource};
 pub use settings::{
@@ -42,12 +44,14 @@ pub struct Config {
     pub producer: ProducerConfig,
     /// What runs jobs.
     pub worker: WorkerConfig,
+    /// How it logs.
+    pub log: LogConfig,
     /// The projects that are served. At least one; names are unique.
     pub projects: Vec<Project>,
 }
 
-/// What a process is for: it decides which secrets have to be there, so that a producer needs no
-/// token and a worker no webhook secret.
+/// What a process is for: it decides which secrets have to be there. A producer needs no token; a
+/// worker needs the webhook secrets too, since gate results are sealed with the first of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Receives webhooks.
@@ -89,6 +93,19 @@ impl Config {
         Self::read(&text, &Surroundings { variables, roles, folder })
     }
 
+    /// The addresses of the stores, which may hold passwords.
+    pub fn store_urls(&self) -> impl Iterator<Item = &Secret> {
+        let queue = match &self.queue.url {
+            QueueStore::Memory => None,
+            QueueStore::Amqp(url) => Some(url),
+        };
+        let lease = match &self.lease.url {
+            LeaseStore::Memory => None,
+            LeaseStore::Redis(url) => Some(url),
+        };
+        queue.into_iter().chain(lease)
+    }
+
     fn read(text: &str, around: &Surroundings<'_>) -> Result<Self, ConfigErrors> {
         let table = document::parse(text)?;
         let (table, mut problems) = document::overlay(table, around.variables);
@@ -100,6 +117,7 @@ impl Config {
             retry: settings::retry(root.section("retry")),
             producer: settings::producer(root.section("producer")),
             worker: settings::worker(root.section("worker"), around),
+            log: log::log(root.section("log")),
             projects: project::projects(&mut root, around),
         };
         root.finish();

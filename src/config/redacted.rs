@@ -42,12 +42,14 @@ impl Config {
                     ("data_dir", path(&worker.data_dir)),
                     ("gate_timeout", duration(worker.gate_timeout)),
                     ("deploy_timeout", duration(worker.deploy_timeout)),
-                    ("drain_grace", duration(worker.drain_grace)),
                     ("sweep_every", duration(worker.sweep_every)),
                     ("left_open_after", duration(worker.left_open_after)),
+                    ("gate_grace", duration(worker.gate_grace)),
+                    ("deploy_grace", duration(worker.deploy_grace)),
                 ])
                 .into(),
             ),
+            ("log", table([("format", self.log.format.word().into())]).into()),
             ("project", Value::Array(self.projects.iter().map(|p| project(p).into()).collect())),
         ]);
         // Displaying a table of strings, numbers, lists and tables cannot fail.
@@ -110,7 +112,7 @@ fn queue(queue: &QueueConfig) -> Table {
         QueueStore::Memory => "memory:".to_owned(),
         QueueStore::Amqp(url) => without_password(url),
     };
-    table([store(&queue.url_source, written)])
+    table([store(&queue.url_source, written), ("prefix", queue.prefix.as_str().into())])
 }
 
 /// Where a store's address is; what was written into the file itself is shown.

@@ -21,6 +21,8 @@ pub struct QueueConfig {
     pub url: QueueStore,
     /// Where its address was found, when not in the file itself.
     pub url_source: Option<SecretSource>,
+    /// What the names of all queues and exchanges begin with, before a dot.
+    pub prefix: String,
 }
 
 /// What holds the queues.
@@ -84,19 +86,23 @@ pub struct WorkerConfig {
     pub gate_timeout: Duration,
     /// The longest a deploy may take, waiting for its lease not counted.
     pub deploy_timeout: Duration,
-    /// How long running jobs may go on after the worker was told to stop.
-    pub drain_grace: Duration,
     /// How often open pull requests are swept; zero: never.
     pub sweep_every: Duration,
     /// How long nothing may be seen of a job before its open check counts as left, the longest wait
     /// before a retry not counted.
     pub left_open_after: Duration,
+    /// How long checks, commands and cleanups that run may go on after the worker was told to stop.
+    pub gate_grace: Duration,
+    /// How long deploys that run may go on then, before they are stopped where nothing is half
+    /// done.
+    pub deploy_grace: Duration,
 }
 
 pub(super) fn queue(mut section: Section<'_>, around: &Surroundings<'_>) -> QueueConfig {
     let (url, url_source) = store_url(&mut section, around, &["amqp", "amqps"]);
+    let prefix = section.or("prefix", queue_prefix, "sluice".to_owned());
     section.finish();
-    QueueConfig { url: url.map_or(QueueStore::Memory, QueueStore::Amqp), url_source }
+    QueueConfig { url: url.map_or(QueueStore::Memory, QueueStore::Amqp), url_source, prefix }
 }
 
 /// The address of a store in `url`, or named by `url_env` or `url_file`, and where it was named;
@@ -167,6 +173,17 @@ pub(super) fn lease(mut section: Section<'_>, around: &Surroundings<'_>) -> Leas
     LeaseConfig { url, url_source, ca_file, key_prefix, timings: timings.unwrap_or(usual) }
 }
 
+/// What queues may begin with.
+fn queue_prefix(node: &Node) -> Result<String, String> {
+    let is_sound = |text: &String| {
+        text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    kinds::text(node)
+        .ok()
+        .filter(is_sound)
+        .ok_or_else(|| "expected 1 to 64 of the letters a-z, A-Z, 0-9, -, _ and .".to_owned())
+}
+
 /// What keys may begin with: nothing that means something in a pattern of an access list.
 fn key_prefix(node: &Node) -> Result<String, String> {
     let is_sound = |text: &String| {
@@ -212,10 +229,12 @@ pub(super) fn worker(mut section: Section<'_>, around: &Surroundings<'_>) -> Wor
         data_dir: around.path(data_dir.as_deref().unwrap_or(".sluice")),
         gate_timeout: section.or("gate_timeout", kinds::duration, hours(2)),
         deploy_timeout: section.or("deploy_timeout", kinds::duration, hours(12)),
-        drain_grace: section.or("drain_grace", kinds::duration, Duration::from_secs(25)),
         sweep_every: section.or("sweep_every", kinds::duration_or_zero, minutes(5)),
         left_open_after: section.or("left_open_after", kinds::duration, minutes(10)),
+        gate_grace: section.or("gate_grace", kinds::duration_or_zero, Duration::from_secs(30)),
+        deploy_grace: section.or("deploy_grace", kinds::duration_or_zero, minutes(10)),
     };
+    section.refuse("drain_grace", "it is two now: gate_grace and deploy_grace");
     section.finish();
     worker
 }

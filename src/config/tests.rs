@@ -230,7 +230,8 @@ fn a_role_needs_only_its_own_secrets() {
         errors.problems().iter().map(|p| p.key().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(keys(&[Role::Producer]), ["github.webhook_secret_env"]);
-    assert_eq!(keys(&[Role::Worker]), ["github.token_env"]);
+    let both = ["github.webhook_secret_env", "github.token_env"];
+    assert_eq!(keys(&[Role::Worker]), both, "it seals with the first webhook secret");
     assert!(read(PROJECT, &without, &[]).is_ok());
     let producer = read(PROJECT, &[], &[Role::Producer]).unwrap();
     assert_eq!(producer.github.token, None);
@@ -268,7 +269,8 @@ fn files_are_read_with_their_secrets() {
     std::fs::write(folder.path().join("token"), "ghp_file\n").unwrap();
     let file = folder.path().join("sluice.toml");
     std::fs::write(&file, format!("[github]\ntoken_file = \"token\"\n{PROJECT}")).unwrap();
-    let config = Config::load(Some(&file), &Variables::new(), &[Role::Worker]).unwrap();
+    let secret = [("SLUICE_WEBHOOK_SECRET".to_owned(), "hush".to_owned())].into();
+    let config = Config::load(Some(&file), &secret, &[Role::Worker]).unwrap();
     assert_eq!(config.github.token.unwrap().expose(), "ghp_file");
     assert_eq!(config.worker.data_dir, folder.path().join(".sluice"));
 

@@ -58,6 +58,7 @@ pub struct Lease {
     lost: CancellationToken,
     /// What ends the waiting for leases within this one.
     cancel: CancellationToken,
+    no_wait: CancellationToken,
 }
 
 impl Lease {
@@ -73,6 +74,7 @@ impl Lease {
             grant,
             lost: wish.outer.child_token(),
             cancel: wish.cancel.clone(),
+            no_wait: wish.no_wait.clone(),
         }
     }
 
@@ -129,6 +131,7 @@ impl Lease {
             head: self.grant.owner.head.clone(),
             wait,
             cancel: self.cancel.clone(),
+            no_wait: self.no_wait.clone(),
             outer: self.lost.clone(),
         }
     }

@@ -41,6 +41,8 @@ pub struct Wish<'a> {
     pub(super) wait: Wait<'a>,
     /// Ends the waiting. The work itself looks after its own cancellation.
     pub(super) cancel: CancellationToken,
+    /// Ends the waiting too, but takes nothing back that can be had without any.
+    pub(super) no_wait: CancellationToken,
     /// The lease this one is within: its end is the end of this one too.
     pub(super) outer: CancellationToken,
 }
@@ -60,6 +62,7 @@ impl<'a> Wish<'a> {
             head: Some(head.clone()),
             wait,
             cancel: cancel.clone(),
+            no_wait: CancellationToken::new(),
             outer: CancellationToken::new(),
         }
     }
@@ -72,8 +75,16 @@ impl<'a> Wish<'a> {
             head: None,
             wait,
             cancel: cancel.clone(),
+            no_wait: CancellationToken::new(),
             outer: CancellationToken::new(),
         }
+    }
+
+    /// The same wish, which waits no longer once `no_wait` fires; so does what is wished for within
+    /// it. What can be had without waiting is still taken.
+    pub fn waiting_until(mut self, no_wait: &CancellationToken) -> Self {
+        self.no_wait = no_wait.clone();
+        self
     }
 
     /// The snapshot versions (`name@version`) that a plan builds, all or none, within the
@@ -121,6 +132,7 @@ impl<'a> Wish<'a> {
             tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Err(self.interrupted()),
+                () = self.no_wait.cancelled() => return Err(self.interrupted()),
                 () = self.outer.cancelled() => return Err(self.interrupted()),
                 () = pause_after(keeper, &error, &self.keys, pause) => {}
             }

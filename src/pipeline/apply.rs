@@ -1,13 +1,14 @@
 //! Applying a plan: the only place where an environment changes.
 //!
 //! It takes the leases of the environment and of every snapshot version that the plan builds as
-//! proof, asks before every stage of SQLMesh's evaluator whether they all still stand, and
-//! kills the session when one is lost.
+//! proof, asks before every stage of SQLMesh's evaluator whether they all still stand and whether
+//! the job may go on, and kills the session when a lease is lost.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::engine::{Applied, EngineError, Fault, Fence, Plan, Progress, Watch};
@@ -54,6 +55,7 @@ pub(crate) async fn apply(
         check: applying.check,
         every: cx.deps.settings.progress_every,
         shown: Mutex::new(None),
+        halt: &cx.halt,
     };
     let kill = bridge.kill.clone();
     let lost = applying.snapshots.lost();
@@ -102,11 +104,15 @@ struct LeaseWatch<'a> {
     check: CheckKind,
     every: Duration,
     shown: Mutex<Option<Instant>>,
+    halt: &'a CancellationToken,
 }
 
 #[async_trait]
 impl Watch for LeaseWatch<'_> {
     async fn may_start(&self, stage: &str) -> Fence {
+        if self.halt.is_cancelled() {
+            return Fence::Halt;
+        }
         for lease in &self.leases {
             if !lease.is_standing() {
                 return Fence::Halt;

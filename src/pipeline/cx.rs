@@ -30,6 +30,10 @@ pub(crate) struct Cx<'a> {
     pub(crate) attempts_left: u32,
     /// Fires on shutdown and on the job's own time limit.
     pub(crate) cancel: CancellationToken,
+    /// Fires when the job is to stop where nothing is half done.
+    pub(crate) halt: CancellationToken,
+    /// Fires when the job is to wait for no lease any more.
+    pub(crate) no_wait: CancellationToken,
 }
 
 /// How a stage that gave a result ended; most simply did what they are for.
@@ -51,6 +55,9 @@ impl Cx<'_> {
         stage: Stage,
         work: impl Future<Output = Result<T, Stop>>,
     ) -> Result<T, Stop> {
+        if self.halt.is_cancelled() && leads_to_an_apply(stage) {
+            return Err(Stop::Interrupted(format!("told to stop before {stage}")));
+        }
         let running = self.begin(stage);
         let result = caught(stage, work).await;
         running.end(match &result {
@@ -132,6 +139,28 @@ impl Cx<'_> {
     }
 }
 
+/// Whether a stage is only of use to what follows it.
+fn leads_to_an_apply(stage: Stage) -> bool {
+    match stage {
+        Stage::Checkout
+        | Stage::Load
+        | Stage::Lint
+        | Stage::Test
+        | Stage::Validate
+        | Stage::Plan
+        | Stage::PrEnvironment
+        | Stage::ProdPlan
+        | Stage::Apply => true,
+        Stage::Gate
+        | Stage::Policy
+        | Stage::Approval
+        | Stage::Lease
+        | Stage::Merge
+        | Stage::Cleanup
+        | Stage::Report => false,
+    }
+}
+
 async fn caught<T>(stage: Stage, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
     let mut work = pin!(work);
     std::future::poll_fn(|task| {
@@ -199,9 +228,7 @@ pub(crate) fn stop_of_engine(error: EngineError, declared: Reason) -> Stop {
         EngineError::Declared { message, .. } => Stop::refused(declared, message),
         EngineError::Conflict(message) => Stop::refused(Reason::Conflict, message),
         EngineError::Busy(why) => Stop::Later { why, after: Duration::from_secs(10) },
-        EngineError::Halted(stage) => {
-            Stop::Interrupted(format!("the lease was lost before {stage}"))
-        }
+        EngineError::Halted(stage) => Stop::Interrupted(format!("stopped before {stage}")),
         EngineError::Cancelled => Stop::Interrupted("cancelled".to_owned()),
         error @ (EngineError::Timeout { .. } | EngineError::Broken { .. }) => {
             Stop::broken(error.to_string(), error)

@@ -93,7 +93,8 @@ async fn deploy(cx: &Cx<'_>, desk: &Desk<'_>, facts: &Facts) -> Result<Deployed,
     let told = |obstacle: &Obstacle| finish::show_waiting(cx, desk, facts, obstacle);
     let wait = Wait::UpTo { at_most: limit, told: &told };
     let prod = Environment::prod();
-    let wish = Wish::environment(&cx.job, &desk.job.head, &prod, wait, &cx.cancel);
+    let wish = Wish::environment(&cx.job, &desk.job.head, &prod, wait, &cx.cancel)
+        .waiting_until(&cx.no_wait);
     let waiting = cx.begin(Stage::Lease);
     let (deployed, bridge) = hold(&cx.deps.keeper(), wish, async |lease| {
         waiting.end(StageOutcome::Ok);

@@ -119,6 +119,26 @@ impl Deps {
     }
 }
 
+/// How a running job is told to end, from the mildest to the hardest; each fires those before it.
+#[derive(Debug, Clone)]
+pub struct Signals {
+    /// Wait for no lease any more: somebody else may as well.
+    pub no_wait: CancellationToken,
+    /// Stop where nothing is half done: before the next stage that leads to an apply, and before
+    /// the next stage of SQLMesh's evaluator within one. What follows an apply goes on.
+    pub halt: CancellationToken,
+    /// Stop now: Python is killed.
+    pub cancel: CancellationToken,
+}
+
+impl Default for Signals {
+    fn default() -> Self {
+        let cancel = CancellationToken::new();
+        let halt = cancel.child_token();
+        Self { no_wait: halt.child_token(), halt, cancel }
+    }
+}
+
 /// Runs a job and says what becomes of its message.
 ///
 /// `attempt` counts earlier tries. Every end is told to the observer, and a failure is logged here
@@ -127,7 +147,7 @@ pub async fn perform(
     deps: &Deps,
     envelope: &Envelope,
     attempt: u32,
-    cancel: CancellationToken,
+    signals: Signals,
 ) -> Disposition {
     let Some(project) = deps.project(envelope.job.project()) else {
         let why = format!("project {} is not configured here", envelope.job.project());
@@ -141,7 +161,9 @@ pub async fn perform(
         job: envelope.job_ref(),
         envelope,
         attempts_left,
-        cancel: cancel.child_token(),
+        cancel: signals.cancel,
+        halt: signals.halt,
+        no_wait: signals.no_wait,
     };
     let queued = unix_ms(cx.now()).saturating_sub(envelope.enqueued_ms);
     cx.tell(What::Started { queued: Duration::from_millis(queued) });

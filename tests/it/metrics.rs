@@ -5,10 +5,12 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use sluice::clock::Clock as _;
 use sluice::clock::manual::ManualClock;
 use sluice::job::JobKind;
 use sluice::lease::memory::MemoryLeases;
 use sluice::lease::{LeaseKey, LeaseRequest, Leases, Owner, Release};
+use sluice::ledger::MemoryLedger;
 use sluice::metrics::Metrics;
 use sluice::names::{Environment, JobId, PrNumber, ProjectName, Sha};
 use sluice::observe::{Event, JobRef, LeaseEnd, Observer, What};
@@ -131,7 +133,8 @@ async fn a_sample_says_how_many_jobs_wait() {
     let route = Route::Deploy(warehouse());
     queue.publish_bytes(&route, b"a job".to_vec()).unwrap();
     clock.leap(Duration::from_secs(90));
-    metrics.sample_queue(&queue, &[Route::Gate, route]).await.unwrap();
+    let (ledger, routes) = (MemoryLedger::default(), [Route::Gate, route]);
+    metrics.sample_queue(&queue, &ledger, clock.now(), &routes).await.unwrap();
     let text = metrics.render().unwrap();
     assert!(text.contains("sluice_queue_depth{queue=\"sluice.gate\"} 0\n"), "{text}");
     assert!(text.contains("sluice_queue_depth{queue=\"sluice.deploy.warehouse\"} 1\n"), "{text}");

@@ -9,15 +9,13 @@ use std::time::Instant;
 
 use clap::Args;
 use sluice::clock::{Clock, SystemClock};
-use sluice::config::{Config, Role, Variables};
-use sluice_producer::Bound;
+use sluice::config::{Config, LogFormat, Role, Variables};
+use sluice_service::{Bound, Shutdown, Stores};
 use sluice_sim::world::RequestKind;
 use sluice_sim::{Receiver, Standin, StandinConfig};
 use sluice_worker::sqlmesh::{Environments, REQUIREMENTS};
-use tokio_util::sync::CancellationToken;
 
 use crate::assemble::assemble;
-use crate::serve;
 use crate::timeline::Timeline;
 
 mod figures;
@@ -43,29 +41,31 @@ pub(crate) struct Options {
 
 /// Tells the story and checks that it is true.
 pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
-    serve::log("warn");
+    sluice_service::log("warn", LogFormat::Text);
     let temporary = tempfile::tempdir()?;
     let folder = options.folder.clone().unwrap_or_else(|| temporary.path().to_owned());
     std::fs::create_dir_all(&folder)?;
     let folder = folder.canonicalize()?;
-    let shutdown = CancellationToken::new();
-    serve::stop_on_signals(&shutdown)?;
+    let shutdown = Shutdown::on_signals()?;
 
     let set_up = set_up(&folder).await?;
     let timeline = Arc::new(Timeline::new(SystemClock.now()));
-    let all = assemble(&set_up.config, set_up.environments, vec![timeline.clone()])?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (stores, queue) = Stores::in_memory(&set_up.config, &clock);
+    let all = assemble(&set_up.config, set_up.environments, stores, vec![timeline.clone()])?;
     let bound = Bound::new(set_up.config.producer.listen).await?;
     let address = bound.address();
     let url = format!("http://{address}/webhooks/github");
     set_up.github.deliver_to(Receiver { url, secret: set_up.secret });
-    let queue = all.queue();
     let running = tokio::spawn(all.run(bound, shutdown.clone()));
 
     say("");
     let stage = story::Stage { github: set_up.github, repository: set_up.repository, timeline };
     let ended = tokio::select! {
         ended = tell_and_verify(&stage, &set_up.warehouse) => ended,
-        () = shutdown.cancelled() => Err(anyhow::anyhow!("stopped before the end of the story")),
+        () = shutdown.drain.cancelled() => {
+            Err(anyhow::anyhow!("stopped before the end of the story"))
+        }
     };
     if ended.is_ok() && options.figures {
         figures::measure(&stage, &queue).await?;
@@ -77,9 +77,9 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
             stage.github.url(),
             folder.display()
         ));
-        shutdown.cancelled().await;
+        shutdown.drain.cancelled().await;
     }
-    shutdown.cancel();
+    shutdown.drain.cancel();
     running.await?;
     ended
 }
@@ -105,7 +105,7 @@ struct SetUp {
 async fn set_up(folder: &Path) -> anyhow::Result<SetUp> {
     let began = SystemClock.instant();
     let told = Arc::new(move |line: &str| say(&format!("{:>5.1} s  {line}", since(began))));
-    let environments = serve::environments(told.clone())?;
+    let environments = sluice_worker::environments(told.clone())?;
     let python = environments.interpreter(REQUIREMENTS).await?;
 
     let (project, database) = (folder.join("project"), folder.join("warehouse.duckdb"));

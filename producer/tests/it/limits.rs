@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sluice_producer::Limits;
+use sluice_service::Connections;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -13,6 +14,10 @@ const SHORT: Duration = Duration::from_millis(200);
 
 async fn with(limits: Limits) -> World {
     World::given(Given { limits, ..Given::default() }).await
+}
+
+fn connections(connections: Connections) -> Limits {
+    Limits { connections, ..Limits::default() }
 }
 
 /// Sends these bytes, no more, and returns all that is answered until the connection ends.
@@ -63,7 +68,8 @@ async fn a_body_that_does_not_come_is_not_awaited_for_ever() {
 
 #[tokio::test]
 async fn a_head_that_does_not_come_is_not_awaited_for_ever() {
-    let world = with(Limits { head_within: SHORT, ..Limits::default() }).await;
+    let world =
+        with(connections(Connections { head_within: SHORT, ..Connections::default() })).await;
     let answer = raw(&world, "POST /webhooks/github HTTP/1.1\r\nHost").await;
     assert!(!answer.contains("200 OK"), "{answer}");
     assert_eq!(world.diary(), [""; 0]);
@@ -138,7 +144,7 @@ async fn bodies_together_take_no_more_memory_than_allowed() {
 
 #[tokio::test]
 async fn more_connections_than_allowed_wait() {
-    let world = with(Limits { connections: 1, ..Limits::default() }).await;
+    let world = with(connections(Connections { most: 1, ..Connections::default() })).await;
     let address = world.url.strip_prefix("http://").unwrap();
     let mut first = TcpStream::connect(address).await.unwrap();
     first.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();

@@ -11,12 +11,14 @@ use sha2::Sha256;
 use sluice::clock::SystemClock;
 use sluice::config::Secret;
 use sluice::job::Envelope;
+use sluice::lease::memory::MemoryLeases;
 use sluice::metrics::Metrics;
 use sluice::names::{ProjectName, Repository};
 use sluice::observe::{Event, Observer, What};
 use sluice::project::{Approvals, OldHead, Project, Python, SharesRepository};
 use sluice::queue::{Deliveries, Queue, QueueError, Route, Waiting};
-use sluice_producer::{Bound, Deps, Limits, RecentDeliveries, Settings};
+use sluice_producer::{Deps, Limits, Settings, serve};
+use sluice_service::{Bound, RecentDeliveries};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -134,6 +136,7 @@ impl World {
         let deps = Deps {
             queue: queue.clone(),
             processed: Arc::new(RecentDeliveries::new(Arc::new(SystemClock))),
+            leases: Arc::new(MemoryLeases::new(Arc::new(SystemClock))),
             clock: Arc::new(SystemClock),
             observer: diary.clone(),
             metrics: Arc::new(Metrics::new(&[], "1.2.3").unwrap()),
@@ -148,7 +151,7 @@ impl World {
         let bound = Bound::new(settings.listen).await.unwrap();
         let url = format!("http://{}", bound.address());
         let shutdown = CancellationToken::new();
-        let running = tokio::spawn(bound.serve(settings, deps, shutdown.clone()));
+        let running = tokio::spawn(serve(bound, settings, deps, shutdown.clone()));
         Self { queue, diary, shutdown, running, url, client: reqwest::Client::new() }
     }
 

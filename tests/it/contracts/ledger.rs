@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sluice::clock::SystemClock;
 use sluice::ledger::{Ledger, MemoryLedger, Processed};
 use sluice::names::DeliveryId;
-use sluice_producer::RecentDeliveries;
+use sluice_service::RecentDeliveries;
 
 use super::contract;
 use crate::redis::Corner;

@@ -10,6 +10,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         &[
             "sluice-cli",
             "sluice-producer",
+            "sluice-service",
             "sluice-sim",
             "sluice-store",
             "sluice-worker",
@@ -20,7 +21,11 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "redis",
         ],
     ),
-    ("sluice-store", &["sluice-cli", "sluice-producer", "sluice-sim", "sluice-worker"]),
+    (
+        "sluice-store",
+        &["sluice-cli", "sluice-producer", "sluice-service", "sluice-sim", "sluice-worker"],
+    ),
+    ("sluice-service", &["sluice-cli", "sluice-producer", "sluice-sim", "sluice-worker"]),
     ("sluice-producer", &["sluice-cli", "sluice-sim", "sluice-worker"]),
     ("sluice-worker", &["sluice-cli", "sluice-producer", "sluice-sim"]),
     ("sluice-sim", &["sluice-cli", "sluice-producer", "sluice-worker"]),

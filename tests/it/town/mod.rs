@@ -12,12 +12,11 @@ use sluice::outcome::{DeployOutcome, Reason, Stage};
 use sluice::pipeline::Deps;
 use sluice::policy::Policy;
 use sluice::queue::memory::MemoryQueue;
-use sluice_producer::Bound;
+use sluice_service::{Bound, Ended, Shutdown};
 use sluice_sim::faults::Faults;
 use sluice_sim::world::{CheckConclusion, RequestKind, Role};
 use sluice_sim::{Actor, Pr, PrSnapshot, PrSpec, Receiver, RepositoryName, Standin, StandinConfig};
-use sluice_worker::run::run;
-use tokio_util::sync::CancellationToken;
+use sluice_worker::run::{Graces, run};
 
 mod engine;
 mod heard;
@@ -41,6 +40,12 @@ pub const DEPLOY: &str = "SQLMesh - Prod Environment Synced";
 /// What most stories want revenue to be.
 pub const TAXED: &str = "SELECT 1.2 AS revenue\n";
 
+const GRACES: Graces = Graces {
+    gate: Duration::from_secs(5),
+    deploy: Duration::from_secs(5),
+    border: Duration::from_secs(5),
+};
+
 /// The town.
 pub struct Town {
     pub github: Standin,
@@ -59,8 +64,8 @@ pub struct Town {
     pub mallory: Actor,
     metrics: Arc<Metrics>,
     heard: Arc<Heard>,
-    stop: CancellationToken,
-    worker: tokio::task::JoinHandle<()>,
+    stop: Shutdown,
+    worker: tokio::task::JoinHandle<Ended>,
     producer: tokio::task::JoinHandle<()>,
     _folder: tempfile::TempDir,
 }
@@ -98,12 +103,12 @@ impl Town {
         for (name, sql) in models {
             warehouse.is_changed_by_hand("prod", name, sql);
         }
-        let stop = CancellationToken::new();
-        let grace = Duration::from_secs(5);
-        let worker = tokio::spawn(run(deps.clone(), setup.slots, grace, stop.child_token()));
+        let stop = Shutdown::default();
+        let worker = tokio::spawn(run(deps.clone(), setup.slots, GRACES, stop.clone()));
         let bound = Bound::new(producer.0.listen).await.unwrap();
         let url = format!("http://{}/webhooks/github", bound.address());
-        let producer = tokio::spawn(bound.serve(producer.0, producer.1, stop.child_token()));
+        let producer = sluice_producer::serve(bound, producer.0, producer.1, stop.drain.clone());
+        let producer = tokio::spawn(producer);
         github.deliver_to(Receiver { url, secret: SECRET.to_owned() });
         Self {
             github,
@@ -367,8 +372,8 @@ impl Town {
         assert_eq!(letters.len(), dead, "dead letters: {letters:#?}\n{}", self.heard.all());
         assert_eq!(self.warehouse.overlaps(), Vec::<String>::new(), "applies overlapped");
         assert_eq!(self.github.world(once::shown_twice), Vec::<String>::new(), "shown twice");
-        self.stop.cancel();
-        self.worker.await.unwrap();
+        self.stop.drain.cancel();
+        assert_eq!(self.worker.await.unwrap(), Ended::InOrder);
         self.producer.await.unwrap();
     }
 

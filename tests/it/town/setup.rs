@@ -20,7 +20,8 @@ use sluice::queue::RetryPolicy;
 use sluice::queue::memory::MemoryQueue;
 use sluice::redact::Redactor;
 use sluice::seal::SealKey;
-use sluice_producer::{Limits, RecentDeliveries};
+use sluice_producer::Limits;
+use sluice_service::RecentDeliveries;
 use sluice_sim::Standin;
 use sluice_worker::checkout::{self, Credentials, Mirrors, NoToken, Token, UrlTemplate};
 use sluice_worker::github::{Auth, HttpGitHub, Patience, Settings as GitHubSettings};
@@ -165,6 +166,7 @@ impl Behind {
         let producer = sluice_producer::Deps {
             queue: queue.clone(),
             processed: Arc::new(RecentDeliveries::new(clock.clone())),
+            leases: leases.clone(),
             clock: clock.clone(),
             observer: observer.clone(),
             metrics: metrics.clone(),

@@ -17,10 +17,29 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{Deps, Limits, Producer, Settings, router};
-
 /// How long accepting rests after the system refused a connection (out of descriptors, mostly).
 const REST: Duration = Duration::from_millis(100);
+
+/// The bounds on connections.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    /// How many are open at once; more wait in the kernel's backlog.
+    pub most: usize,
+    /// How long a request's head may take.
+    pub head_within: Duration,
+    /// How long requests may take to end once connections are being closed.
+    pub close_within: Duration,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            most: 256,
+            head_within: Duration::from_secs(5),
+            close_within: Duration::from_secs(10),
+        }
+    }
+}
 
 /// It cannot be listened on this address; correct the configuration or free the port.
 #[derive(Debug, thiserror::Error)]
@@ -54,24 +73,22 @@ impl Bound {
         self.address
     }
 
-    /// Receives webhooks until `shutdown`; then says that it is not ready, lingers, closes idle
-    /// connections, and returns when the last request has ended or its time is up.
-    pub async fn serve(self, settings: Settings, deps: Deps, shutdown: CancellationToken) {
-        let (linger, limits) = (settings.linger, settings.limits.clone());
-        let clock = deps.clock.clone();
-        let router = router(Arc::new(Producer::new(settings, deps, shutdown.clone())));
+    /// Answers until `closing`; then closes idle connections, and returns when the last request has
+    /// ended or its time is up.
+    pub async fn serve(
+        self,
+        router: Router,
+        limits: Connections,
+        closing: impl Future<Output = ()>,
+    ) {
         let server = Server {
             router,
             limits,
             closing: CancellationToken::new(),
             connections: TaskTracker::new(),
         };
-        let lingered = async {
-            shutdown.cancelled().await;
-            clock.sleep(linger).await;
-        };
         tokio::select! {
-            () = lingered => {}
+            () = closing => {}
             () = server.accept(&self.listener) => {}
         }
         drop(self.listener);
@@ -81,7 +98,7 @@ impl Bound {
 
 struct Server {
     router: Router,
-    limits: Limits,
+    limits: Connections,
     closing: CancellationToken,
     connections: TaskTracker,
 }
@@ -89,7 +106,7 @@ struct Server {
 impl Server {
     /// Accepts for ever.
     async fn accept(&self, listener: &TcpListener) {
-        let room = Arc::new(Semaphore::new(self.limits.connections));
+        let room = Arc::new(Semaphore::new(self.limits.most));
         // The semaphore is never closed, so this ends with the future only.
         while let Ok(permit) = room.clone().acquire_owned().await {
             match listener.accept().await {
@@ -110,7 +127,7 @@ impl Server {
         permit: OwnedSemaphorePermit,
     ) -> impl Future<Output = ()> + use<> {
         let service = TowerToHyperService::new(self.router.clone());
-        let Limits { head_within, close_within, .. } = self.limits;
+        let Connections { head_within, close_within, .. } = self.limits;
         let closing = self.closing.clone();
         async move {
             let _permit = permit;

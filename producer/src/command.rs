@@ -1,0 +1,78 @@
+//! The command line of `sluice-producer`.
+
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use sluice::clock::{Clock, SystemClock};
+use sluice::config::{Config, Role};
+use sluice::metrics::Metrics;
+use sluice::names::ProjectName;
+use sluice_service::{Bound, Ended, Shutdown, Start, Stores, host};
+
+use crate::{Deps, Enqueue, Settings, assemble, enqueue, serve};
+
+/// Turns GitHub's webhooks into jobs.
+#[derive(Debug, Parser)]
+#[command(name = "sluice-producer", version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Receive webhooks until SIGTERM or Ctrl-C.
+    Serve(Start),
+    /// Ask for a job by hand.
+    Enqueue {
+        #[command(flatten)]
+        start: Start,
+        #[command(subcommand)]
+        what: Enqueue,
+    },
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// Whatever keeps it from starting, or a job from being stored.
+pub async fn main(arguments: Arguments) -> anyhow::Result<Ended> {
+    match arguments.verb {
+        Verb::Serve(start) => {
+            if let Some(config) = start.begin(&[Role::Producer])? {
+                let (settings, deps) = connected(&config)?;
+                receive(settings, deps).await?;
+            }
+        }
+        Verb::Enqueue { start, what } => {
+            if let Some(config) = start.begin(&[Role::Producer])? {
+                let (_, deps) = connected(&config)?;
+                anstream::println!("{}", enqueue(&config, &deps, &what).await?);
+            }
+        }
+    }
+    Ok(Ended::InOrder)
+}
+
+fn connected(config: &Config) -> anyhow::Result<(Settings, Deps)> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let stores = Stores::connect_shared(config, &host("sluice-producer"), &clock)?;
+    let projects: Vec<ProjectName> = config.projects.iter().map(|p| p.name.clone()).collect();
+    let metrics = Arc::new(Metrics::new(&projects, env!("CARGO_PKG_VERSION"))?);
+    Ok(assemble(config, &stores, clock, stores.told(vec![metrics.clone()]), metrics))
+}
+
+async fn receive(settings: Settings, deps: Deps) -> anyhow::Result<()> {
+    let shutdown = Shutdown::on_signals()?;
+    let bound = Bound::new(settings.listen).await?;
+    tracing::info!(
+        address = %bound.address(),
+        "webhooks are received at /webhooks/github, metrics are at /metrics"
+    );
+    tokio::select! {
+        () = serve(bound, settings, deps, shutdown.drain.clone()) => {}
+        // Told twice: what is not stored yet is not answered with a 2xx either.
+        () = shutdown.cut.cancelled() => {}
+    }
+    Ok(())
+}

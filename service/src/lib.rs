@@ -1,0 +1,19 @@
+//! What every long-running process of sluice has: stores, listening, health, logs, signals, an end.
+//!
+//! Owns what the roles would otherwise each do their own way. Refuses to know what a role is for.
+
+mod deliveries;
+mod health;
+mod listen;
+mod logs;
+mod shutdown;
+mod start;
+mod stores;
+
+pub use deliveries::RecentDeliveries;
+pub use health::{Health, Needs};
+pub use listen::{Bound, Connections, ServeError};
+pub use logs::log;
+pub use shutdown::Shutdown;
+pub use start::{Ended, Start, exit, host};
+pub use stores::Stores;

@@ -1,0 +1,146 @@
+//! The stores that a process works with, as its configuration names them.
+//!
+//! Owns the choice of adapters: nothing else knows which there are.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use sluice::clock::Clock;
+use sluice::config::{Config, LeaseStore, QueueStore};
+use sluice::lease::Leases;
+use sluice::lease::memory::MemoryLeases;
+use sluice::ledger::{Ledger, MemoryLedger, Processed};
+use sluice::observe::{Observer, Observers};
+use sluice::pause::{MemoryPauses, Pauses};
+use sluice::queue::Queue;
+use sluice::queue::amqp::{AmqpQueue, AmqpSettings};
+use sluice::queue::dead::DeadLetters;
+use sluice::queue::memory::MemoryQueue;
+use sluice_store::Store;
+
+use crate::RecentDeliveries;
+
+/// Everything that is kept outside a job.
+#[derive(Clone)]
+pub struct Stores {
+    /// Where jobs wait.
+    pub queue: Arc<dyn Queue>,
+    /// What failed for good.
+    pub dead: Arc<dyn DeadLetters>,
+    /// Who may change an environment.
+    pub leases: Arc<dyn Leases>,
+    /// What is remembered, for speed only.
+    pub ledger: Arc<dyn Ledger>,
+    /// What an operator has paused.
+    pub pauses: Arc<dyn Pauses>,
+    /// Which webhook deliveries are done with.
+    pub processed: Arc<dyn Processed>,
+}
+
+/// The two halves of [`Stores`].
+type Queues = (Arc<dyn Queue>, Arc<dyn DeadLetters>);
+
+impl Stores {
+    /// The stores that the configuration names. `name` is what the stores' own tools call this
+    /// process.
+    ///
+    /// # Errors
+    /// An address or a certificate that cannot be used. Whether the stores answer is for their
+    /// `check` to say: they may come later. Must be called within a Tokio runtime.
+    pub fn connect(config: &Config, name: &str, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let (queue, dead) = queues(config, name, clock)?;
+        match &config.lease.url {
+            LeaseStore::Memory => Ok(Self::with_memory(queue, dead, clock)),
+            LeaseStore::Redis(_) => Self::with_redis(queue, dead, config),
+        }
+    }
+
+    /// The same for a process that shares its stores with others.
+    ///
+    /// # Errors
+    /// Also when one of them is `memory:`.
+    pub fn connect_shared(
+        config: &Config,
+        name: &str,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let mut alone = Vec::new();
+        if config.queue.url == QueueStore::Memory {
+            alone.push("queue.url is \"memory:\"; name a RabbitMQ (\"amqp://…\")");
+        }
+        if config.lease.url == LeaseStore::Memory {
+            alone.push("lease.url is \"memory:\"; name a Redis (\"redis://…\")");
+        }
+        anyhow::ensure!(
+            alone.is_empty(),
+            "a producer or worker of its own shares its stores with other processes, and what is \
+             in one process's memory no other one sees: {}. `sluice up` runs everything in one \
+             process",
+            alone.join(", and ")
+        );
+        Self::connect(config, name, clock)
+    }
+
+    /// Who is told what happens: these, and whoever keeps the journal.
+    pub fn told(&self, observers: Vec<Arc<dyn Observer>>) -> Arc<dyn Observer> {
+        Arc::new(Observers::new(observers))
+    }
+
+    /// Everything in this process's memory, and the queue itself, which also says when it is
+    /// drained.
+    pub fn in_memory(config: &Config, clock: &Arc<dyn Clock>) -> (Self, Arc<MemoryQueue>) {
+        let queue = Arc::new(MemoryQueue::new(clock.clone(), config.retry.clone()));
+        (Self::with_memory(queue.clone(), queue.clone(), clock), queue)
+    }
+
+    fn with_redis(
+        queue: Arc<dyn Queue>,
+        dead: Arc<dyn DeadLetters>,
+        config: &Config,
+    ) -> anyhow::Result<Self> {
+        let settings = sluice_store::Settings::of(&config.lease).context("there is no Redis")?;
+        let store = Store::connect(&settings)?;
+        Ok(Self {
+            queue,
+            dead,
+            leases: Arc::new(store.leases()),
+            ledger: Arc::new(store.ledger()),
+            pauses: Arc::new(store.pauses()),
+            processed: Arc::new(store.processed()),
+        })
+    }
+
+    fn with_memory(
+        queue: Arc<dyn Queue>,
+        dead: Arc<dyn DeadLetters>,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            queue,
+            dead,
+            leases: Arc::new(MemoryLeases::new(clock.clone())),
+            ledger: Arc::new(MemoryLedger::default()),
+            pauses: Arc::new(MemoryPauses::default()),
+            processed: Arc::new(RecentDeliveries::new(clock.clone())),
+        }
+    }
+}
+
+fn queues(config: &Config, name: &str, clock: &Arc<dyn Clock>) -> anyhow::Result<Queues> {
+    match &config.queue.url {
+        QueueStore::Memory => {
+            let queue = Arc::new(MemoryQueue::new(clock.clone(), config.retry.clone()));
+            Ok((queue.clone(), queue))
+        }
+        QueueStore::Amqp(url) => {
+            let projects = config.projects.iter().map(|project| project.name.clone()).collect();
+            let settings = AmqpSettings {
+                prefix: config.queue.prefix.clone(),
+                name: name.to_owned(),
+                ..AmqpSettings::new(url.clone(), projects, config.retry.clone())
+            };
+            let queue = Arc::new(AmqpQueue::connect(settings, clock.clone())?);
+            Ok((queue.clone(), queue))
+        }
+    }
+}

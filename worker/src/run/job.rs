@@ -1,0 +1,172 @@
+//! One message, from its delivery to its settling, whatever happens to its job.
+//!
+//! Owns what is done about messages that are no jobs, panics, jobs that end workers, and deliveries
+//! that are lost while their job runs.
+
+use std::sync::Arc;
+
+use sluice::job::Envelope;
+use sluice::ledger::Ledger;
+use sluice::observe::{Event, What};
+use sluice::outcome::Disposition;
+use sluice::pipeline::{Deps, Settings, Signals, perform};
+use sluice::queue::{Delivery, QueueError};
+use sluice::redact::Redactor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::drain::{Drain, Kind};
+
+/// How many worker processes may end with a job before it is taken for poison: once may be chance.
+const MOST_DEATHS: u32 = 2;
+
+/// The jobs of this worker.
+#[derive(Clone)]
+pub(super) struct Jobs {
+    pub(super) deps: Deps,
+    pub(super) drain: Arc<Drain>,
+    pub(super) tracker: TaskTracker,
+}
+
+impl Jobs {
+    /// Runs the job of one delivery on a task of its own; `slot` is given back when it is settled.
+    pub(super) fn spawn<Slot: Send + 'static>(
+        &self,
+        delivery: Box<dyn Delivery>,
+        slot: Slot,
+    ) -> tokio::task::JoinHandle<()> {
+        let jobs = self.clone();
+        self.tracker.spawn(async move {
+            jobs.run(delivery).await;
+            drop(slot);
+        })
+    }
+
+    async fn run(self, delivery: Box<dyn Delivery>) {
+        let disposition = match Envelope::from_bytes(delivery.bytes()) {
+            Err(error) => dead(&self.deps.settings.redactor, &error.to_string()),
+            Ok(envelope) => {
+                let run = Run {
+                    ledger: self.deps.ledger.as_ref(),
+                    message: delivery.message().to_owned(),
+                    id: hex::encode(rand::random::<[u8; 16]>()),
+                    lost: delivery.lost(),
+                };
+                let attempt = delivery.attempt();
+                self.run_noted(&run, envelope, attempt).await
+            }
+        };
+        match delivery.settle(disposition).await {
+            Ok(()) => {}
+            Err(QueueError::Lost) => tracing::info!("a message was lost meanwhile and comes back"),
+            Err(error) => {
+                tracing::warn!(%error, "a message could not be settled and comes back");
+            }
+        }
+    }
+
+    /// Runs the job, and notes that it does: a run that begins and does not end took its process
+    /// along.
+    async fn run_noted(&self, run: &Run<'_>, envelope: Envelope, attempt: u32) -> Disposition {
+        let deaths = run.ledger.begin(&run.message, &run.id).await;
+        let disposition = if deaths >= MOST_DEATHS {
+            self.poison(&envelope, deaths)
+        } else {
+            self.run_supervised(run, envelope, attempt).await
+        };
+        run.end().await;
+        disposition
+    }
+
+    /// Runs the job on a task of its own, so that a panic ends the job and not its message, and
+    /// passes on what it is told meanwhile.
+    async fn run_supervised(&self, run: &Run<'_>, envelope: Envelope, attempt: u32) -> Disposition {
+        let kind = Kind::of(envelope.job.kind());
+        let signals = Signals::default();
+        let (working, told) = (self.deps.clone(), signals.clone());
+        let job = tokio::spawn(async move { perform(&working, &envelope, attempt, told).await });
+        tokio::pin!(job);
+        // The other two never end by themselves.
+        let ended = tokio::select! {
+            ended = &mut job => ended,
+            () = run.tell_lost(kind, &signals) => job.await,
+            () = self.drain.tell(kind, &signals) => job.await,
+        };
+        let Settings { redactor, retry, .. } = &*self.deps.settings;
+        let left = retry.left(attempt);
+        ended.unwrap_or_else(|panic| panicked(redactor, left, &panic.to_string()))
+    }
+
+    /// The end of a job that ends workers.
+    fn poison(&self, envelope: &Envelope, deaths: u32) -> Disposition {
+        let why = format!("poison: it ended {deaths} worker processes");
+        tracing::error!(job = %envelope.id, %why, "the job failed for good");
+        self.deps.observer.observe(&Event {
+            at: self.deps.clock.now(),
+            job: Some(envelope.job_ref()),
+            what: What::Settled { disposition: "dead", why: Some(why.clone()) },
+        });
+        Disposition::Dead(why)
+    }
+}
+
+/// One run of one message.
+struct Run<'a> {
+    ledger: &'a dyn Ledger,
+    message: String,
+    id: String,
+    lost: CancellationToken,
+}
+
+impl Run<'_> {
+    /// This process lives, and runs the message no more, or not as its owner.
+    async fn end(&self) {
+        self.ledger.end(&self.message, &self.id).await;
+    }
+
+    /// When the delivery is lost somebody else gets the message: a check is cancelled, as that one
+    /// does it. A deploy that works under its lease goes on, and the copy waits for the lease; one
+    /// that only waits for it leaves the waiting to the copy. Never returns.
+    async fn tell_lost(&self, kind: Kind, signals: &Signals) {
+        self.lost.cancelled().await;
+        tracing::info!(message = self.message, "a message was lost while its job runs");
+        match kind {
+            Kind::Check => signals.cancel.cancel(),
+            Kind::Deploy => signals.no_wait.cancel(),
+        }
+        self.end().await;
+        std::future::pending::<()>().await;
+    }
+}
+
+/// A panic is a fault of ours: it is retried like any other.
+fn panicked(redactor: &Redactor, attempts_left: u32, panic: &str) -> Disposition {
+    if attempts_left == 0 {
+        return dead(redactor, &format!("the job panicked: {panic}"));
+    }
+    let panic = redactor.redact(panic);
+    tracing::error!(%panic, "a job panicked and is retried");
+    Disposition::Retry
+}
+
+/// The end of a message that no job settled, and that nobody has logged yet.
+fn dead(redactor: &Redactor, why: &str) -> Disposition {
+    let why = redactor.redact(why).into_owned();
+    tracing::error!(%why, "a message goes to the dead letters");
+    Disposition::Dead(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_job_settled_takes_no_secret_to_the_dead_letters() {
+        let redactor = Redactor::new(["hush-hush"]);
+        let dead = dead(&redactor, "not a job: hush-hush");
+        assert_eq!(dead, Disposition::Dead("not a job: [redacted]".to_owned()));
+        let why = "the job panicked: no [redacted]".to_owned();
+        assert_eq!(panicked(&redactor, 0, "no hush-hush"), Disposition::Dead(why));
+        assert_eq!(panicked(&redactor, 1, "no hush-hush"), Disposition::Retry);
+    }
+}
