@@ -11,6 +11,7 @@
 mod contracts;
 mod metrics;
 mod model;
+mod prometheus;
 mod rabbitmq;
 mod redis;
 mod store;

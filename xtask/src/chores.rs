@@ -34,11 +34,11 @@ fn told() -> Command {
 ///
 /// Doc-tests come first: the summary of the others is what a reader looks for.
 pub(crate) fn test(filters: &[String]) -> anyhow::Result<()> {
-    let promtool = tools::check_for_tests()?;
+    let programs = tools::check_for_tests()?;
     let services = services::prepare(services::REQUIRED)?;
     let end = Instant::now() + TESTS_WITHIN;
     let show = |mut command: Command| {
-        command.envs(services.environment()).envs(promtool.clone());
+        command.envs(services.environment()).envs(programs.clone());
         shell::show_within(end.saturating_duration_since(Instant::now()), &command)
     };
     if filters.is_empty() {

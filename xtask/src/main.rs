@@ -32,8 +32,9 @@ Chores: cargo xtask <verb>
                      what was started until standard input ends
   help               this text
 
-Tests get SLUICE_TEST_PROMTOOL, which reads our metrics. As root on Debian it is fetched;
-elsewhere the one test that needs it is left out if it is missing, and a line says so (CI fails).
+Tests get SLUICE_TEST_PROMTOOL and SLUICE_TEST_PROMETHEUS, which read and scrape our metrics. As
+root on Debian they are fetched; elsewhere the tests that need them are left out if they are
+missing, and a line says so (CI fails).
 They get SLUICE_TEST_AMQP_URL, SLUICE_TEST_REDIS_URL and SLUICE_TEST_POSTGRES_URL for the services
 that a suite asks for (REQUIRED in xtask/src/services.rs). One that is already set is used as it is.
 ";

@@ -1,4 +1,4 @@
-//! The programs that tests and the demo run and that cargo does not bring: Python, git, promtool.
+//! The programs that tests and the demo run and that cargo does not bring: Python, git, Prometheus.
 //!
 //! Owns which versions will do and the sentence that says what is missing.
 
@@ -35,32 +35,43 @@ pub(crate) fn check_for_demo() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where tests find promtool; tests/it/metrics.rs knows the variable and the word.
-const PROMTOOL: &str = "SLUICE_TEST_PROMTOOL";
+/// Where tests find Prometheus' two programs; tests/it/metrics.rs and tests/it/prometheus.rs know
+/// the variables and the word.
+const PROMETHEUS: [(&str, &str); 2] =
+    [("SLUICE_TEST_PROMTOOL", "promtool"), ("SLUICE_TEST_PROMETHEUS", "prometheus")];
 const LEFT_OUT: &str = "left out";
 
 /// Checks for what the tests need on top, and returns what to add to their environment: promtool,
-/// which reads our metrics as Prometheus does.
+/// which reads our metrics as Prometheus does, and Prometheus itself, which scrapes them.
 ///
 /// # Errors
-/// What is missing; promtool only on CI and where it could not be fetched though we are root on
-/// Debian. Elsewhere its one test is left out, and a line says so.
-pub(crate) fn check_for_tests() -> anyhow::Result<Option<(&'static str, OsString)>> {
+/// What is missing; Prometheus only on CI and where it could not be fetched though we are root on
+/// Debian. Elsewhere the tests that ask it are left out, and a line says so.
+pub(crate) fn check_for_tests() -> anyhow::Result<Vec<(&'static str, OsString)>> {
     check_for_demo()?;
-    if std::env::var_os(PROMTOOL).is_some() {
-        return Ok(None);
+    let mut found = Vec::new();
+    for (variable, program) in PROMETHEUS {
+        if std::env::var_os(variable).is_none() {
+            found.push((variable, prometheus(program)?));
+        }
     }
-    if let Some(promtool) = shell::find_program("promtool", &[]) {
-        return Ok(Some((PROMTOOL, promtool.into())));
+    Ok(found)
+}
+
+/// Where a program of Debian's package `prometheus` is.
+fn prometheus(program: &str) -> anyhow::Result<OsString> {
+    if let Some(found) = shell::find_program(program, &[]) {
+        return Ok(found.into());
     }
     if debian::can_install() {
-        let promtool = debian::unpack("prometheus", "usr/bin/promtool", &unpacked())
-            .map_err(|error| error.context("promtool cannot be had from Debian"))?;
-        return Ok(Some((PROMTOOL, promtool.into())));
+        let path = format!("usr/bin/{program}");
+        let unpacked = debian::unpack("prometheus", &path, &unpacked())
+            .map_err(|error| error.context(format!("{program} cannot be had from Debian")))?;
+        return Ok(unpacked.into());
     }
-    anyhow::ensure!(!in_ci(), "no `promtool`, and CI leaves no test out: install Prometheus");
-    println!("LEFT OUT: promtool, and the one test that asks it (to have it, install Prometheus)");
-    Ok(Some((PROMTOOL, LEFT_OUT.into())))
+    anyhow::ensure!(!in_ci(), "no `{program}`, and CI leaves no test out: install Prometheus");
+    println!("LEFT OUT: {program}, and the tests that ask it (to have it, install Prometheus)");
+    Ok(LEFT_OUT.into())
 }
 
 /// Whether a CI system runs us, told in the way that all of them tell it.
