@@ -4,7 +4,7 @@
 //! what it is called, so that an environment `sweep` is not the sweep.
 
 use sluice::lease::LeaseKey;
-use sluice::names::{DeliveryId, Environment, PrNumber, ProjectName};
+use sluice::names::{DeliveryId, Environment, JobId, PrNumber, ProjectName};
 use sluice::queue::Route;
 
 /// The names of keys and channels under one prefix.
@@ -86,6 +86,31 @@ impl Keys {
     /// The runs of a message that have not ended.
     pub(crate) fn runs(&self, message: &str) -> String {
         format!("{}:runs:{message}", self.prefix)
+    }
+
+    /// That a job was begun, and when it had been published first.
+    pub(crate) fn begun(&self, job: &JobId) -> String {
+        format!("{}:begun:{job}", self.prefix)
+    }
+
+    /// The worker processes that were heard of.
+    pub(crate) fn workers(&self) -> String {
+        format!("{}:workers", self.prefix)
+    }
+
+    /// A worker process that lives.
+    pub(crate) fn worker(&self, worker: &str) -> String {
+        format!("{}:worker:{worker}", self.prefix)
+    }
+
+    /// What a worker process runs.
+    pub(crate) fn running(&self, worker: &str) -> String {
+        format!("{}:running:{worker}", self.prefix)
+    }
+
+    /// The last deploys of a project.
+    pub(crate) fn recent(&self, project: &ProjectName) -> String {
+        format!("{}:recent:{project}", self.prefix)
     }
 
     /// What waits on a route, by when it was published first.

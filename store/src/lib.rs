@@ -3,6 +3,7 @@
 //! Owns the keys, the scripts and the connections. Refuses to decide anything: the truth can be
 //! rebuilt without it.
 
+mod journal;
 mod keys;
 mod lease;
 mod ledger;
@@ -19,6 +20,8 @@ use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use journal::scribe::{BEAT, Scribe};
+pub use journal::{EndedDeploy, Journal, RunningJob, StageTime, WaitingJob, Worker};
 pub use lease::RedisLeases;
 pub use ledger::RedisLedger;
 pub use pauses::RedisPauses;
@@ -88,6 +91,18 @@ impl Store {
     /// The pauses.
     pub fn pauses(&self) -> RedisPauses {
         RedisPauses::new(self.shared.clone())
+    }
+
+    /// What the journal says.
+    pub fn journal(&self) -> Journal {
+        Journal::new(self.shared.clone())
+    }
+
+    /// A listener that writes the journal, and shows `worker` as alive for as long as it is not
+    /// dropped or closed, anew every `beat` ([`BEAT`] but for tests). A process without jobs is no
+    /// worker. Must be called within a Tokio runtime.
+    pub fn scribe(&self, worker: Option<Worker>, beat: Duration) -> Scribe {
+        Scribe::start(self.shared.clone(), worker, beat)
     }
 
     /// How long no lease is granted yet because this Redis has restarted, was emptied or was never

@@ -107,7 +107,7 @@ impl Link {
 
 impl Trouble {
     /// Whether another connection may do better.
-    fn is_of_the_connection(&self) -> bool {
+    pub(crate) fn is_of_the_connection(&self) -> bool {
         match self {
             Self::Redis(error) => error.is_unrecoverable_error() || error.is_timeout(),
             Self::Late(_) => true,

@@ -4,6 +4,7 @@ mod access;
 mod boot;
 mod faults;
 mod handoff;
+mod journal;
 mod proxy;
 
 use std::time::Duration;

@@ -58,6 +58,7 @@ async fn all_works(store: &Store) {
     pauses.pause(pause).await.unwrap();
     assert_eq!(pauses.list().await.unwrap().len(), 1);
     assert!(pauses.resume(None).await.unwrap());
+    super::journal::tells_a_deploy(store).await;
 }
 
 /// What operators are told to give to sluice.
@@ -89,7 +90,7 @@ async fn an_account_with_the_documented_rights_is_enough_and_can_do_no_more() {
         settings.url = Secret::new(address);
         Store::connect(&settings).unwrap()
     };
-    all_works(&account("sluice")).await;
+    Box::pin(all_works(&account("sluice"))).await;
     let denied = denied(&server);
     assert!(denied.iter().all(|what| what.starts_with("client")), "{denied:?}");
     // Another's keys, and another's password.
@@ -154,7 +155,7 @@ async fn everything_works_over_tls_with_an_authority_of_our_own_and_with_no_othe
     let strangers = Store::connect(&over_tls).unwrap().leases().check().await;
     assert!(matches!(strangers, Err(LeaseError::Unavailable(_))), "{strangers:?}");
     over_tls.ca_file = Some(PathBuf::from(authority));
-    all_works(&Store::connect(&over_tls).unwrap()).await;
+    Box::pin(all_works(&Store::connect(&over_tls).unwrap())).await;
     over_tls.ca_file = Some(PathBuf::from("/nowhere/ca.pem"));
     let error = Store::connect(&over_tls).err().expect("a file that is not there").to_string();
     assert!(error.contains("/nowhere/ca.pem"), "{error}");

@@ -1,0 +1,115 @@
+//! How entries of the journal become commands.
+
+use std::time::Duration;
+
+use deadpool_redis::redis::{self, Pipeline};
+use serde::Serialize;
+use sluice::job::JobKind;
+use sluice::observe::JobRef;
+use sluice::queue::Route;
+
+use super::book::Entry;
+use super::{MOST_WAITING, RECENT, RunningJob, Worker};
+use crate::keys::Keys;
+
+const PUBLISH: &str = include_str!("../scripts/publish.lua");
+
+/// How much later than a message was made word of its publishing may be dated.
+const PUBLISHING_TAKES: Duration = Duration::from_secs(10);
+
+/// How long it is remembered that a job was begun: far longer than an event is under way.
+const BEGUN_REMEMBERED: Duration = Duration::from_secs(3600);
+
+/// How long a job is shown as waiting at most. One that really waits longer is missing then.
+const WAITING_REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How long ended deploys are shown.
+const RECENT_REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// Adds an entry.
+pub(super) fn entry(pipeline: &mut Pipeline, keys: &Keys, entry: &Entry) {
+    match entry {
+        Entry::Published { job, at_ms } => {
+            let mut publish = redis::cmd("EVAL");
+            publish.arg(PUBLISH).arg(2).arg(keys.waiting(&route(job))).arg(keys.begun(&job.id));
+            publish.arg(member(job)).arg(*at_ms).arg(millis(PUBLISHING_TAKES));
+            publish.arg(MOST_WAITING).arg(millis(WAITING_REMEMBERED));
+            pipeline.add_command(publish).ignore();
+        }
+        Entry::Begun { job, enqueued_ms } => {
+            pipeline.cmd("ZREM").arg(keys.waiting(&route(job))).arg(member(job)).ignore();
+            let begun = pipeline.cmd("SET").arg(keys.begun(&job.id)).arg(*enqueued_ms);
+            begun.arg("PX").arg(millis(BEGUN_REMEMBERED)).ignore();
+        }
+        Entry::Back { job, enqueued_ms } => {
+            let waiting = keys.waiting(&route(job));
+            pipeline.cmd("ZADD").arg(&waiting).arg(*enqueued_ms).arg(member(job)).ignore();
+            pipeline.cmd("PEXPIRE").arg(&waiting).arg(millis(WAITING_REMEMBERED)).ignore();
+        }
+        Entry::Ended(job, ended) => {
+            let recent = keys.recent(&job.project);
+            pipeline.cmd("LPUSH").arg(&recent).arg(text(ended)).ignore();
+            pipeline.cmd("LTRIM").arg(&recent).arg(0).arg(RECENT - 1).ignore();
+            pipeline.cmd("PEXPIRE").arg(&recent).arg(millis(RECENT_REMEMBERED)).ignore();
+        }
+    }
+}
+
+/// Adds the picture of what runs, which vanishes with its worker.
+pub(super) fn picture(
+    pipeline: &mut Pipeline,
+    keys: &Keys,
+    (id, lives): (&str, Duration),
+    running: &[RunningJob],
+) {
+    let key = keys.running(id);
+    pipeline.cmd("DEL").arg(&key).ignore();
+    if !running.is_empty() {
+        let fields = pipeline.cmd("HSET").arg(&key);
+        for job in running {
+            fields.arg(job.job.as_str()).arg(text(job));
+        }
+        fields.ignore();
+        pipeline.cmd("PEXPIRE").arg(&key).arg(millis(lives)).ignore();
+    }
+}
+
+/// Adds that a worker lives, for so long.
+pub(super) fn life(
+    pipeline: &mut Pipeline,
+    keys: &Keys,
+    (id, lives): (&str, Duration),
+    worker: &Worker,
+) {
+    pipeline.cmd("SADD").arg(keys.workers()).arg(id).ignore();
+    let life = pipeline.cmd("SET").arg(keys.worker(id)).arg(text(worker));
+    life.arg("PX").arg(millis(lives)).ignore();
+}
+
+/// Adds that a worker has ended.
+pub(super) fn end(pipeline: &mut Pipeline, keys: &Keys, id: &str) {
+    pipeline.cmd("DEL").arg(keys.worker(id)).arg(keys.running(id)).ignore();
+    pipeline.cmd("SREM").arg(keys.workers()).arg(id).ignore();
+}
+
+fn route(job: &JobRef) -> Route {
+    match job.kind {
+        JobKind::Approval | JobKind::Command => Route::Approval,
+        JobKind::Gate | JobKind::Cleanup => Route::Gate,
+        JobKind::Deploy => Route::Deploy(job.project.clone()),
+    }
+}
+
+/// A job as it stands in line: the same whoever writes it.
+fn member(job: &JobRef) -> String {
+    text(&(&job.id, job.kind.label(), &job.project, job.pr))
+}
+
+/// Names, numbers and texts always become JSON.
+fn text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
