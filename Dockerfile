@@ -14,10 +14,9 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --create-home --home-dir /var/lib/sluice sluice
 ENV SLUICE_WORKER__DATA_DIR=/var/lib/sluice XDG_CACHE_HOME=/var/lib/sluice/cache
-COPY --from=build /out/sluice /usr/local/bin/
 
 FROM base AS producer
-COPY --from=build /out/sluice-producer /usr/local/bin/
+COPY --from=build /out/sluice /out/sluice-producer /usr/local/bin/
 USER sluice
 EXPOSE 8080
 ENTRYPOINT ["sluice-producer"]
@@ -28,7 +27,7 @@ FROM base AS worker
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends git python3 python3-venv \
     && rm -rf /var/lib/apt/lists/*
-COPY --from=build /out/sluice-worker /usr/local/bin/
+COPY --from=build /out/sluice /out/sluice-worker /usr/local/bin/
 USER sluice
 EXPOSE 9464
 ENTRYPOINT ["sluice-worker"]

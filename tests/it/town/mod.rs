@@ -28,7 +28,7 @@ pub use engine::{Scripted, Warehouse};
 use heard::Heard;
 pub use leases::Losable;
 use setup::Behind;
-pub use setup::{PATIENCE, SECRET, Setup, mirrors, policy};
+pub use setup::{PATIENCE, SECRET, Setup, mirrors, policy, producer_settings};
 
 pub const LINTER: &str = "SQLMesh - Linter";
 pub const TESTS: &str = "SQLMesh - Run Unit Tests";
@@ -40,7 +40,7 @@ pub const DEPLOY: &str = "SQLMesh - Prod Environment Synced";
 /// What most stories want revenue to be.
 pub const TAXED: &str = "SELECT 1.2 AS revenue\n";
 
-const GRACES: Graces = Graces {
+pub const GRACES: Graces = Graces {
     gate: Duration::from_secs(5),
     deploy: Duration::from_secs(5),
     border: Duration::from_secs(5),

@@ -204,7 +204,7 @@ pub fn mirrors(github: &Standin, folder: &Path) -> Arc<Mirrors> {
     Arc::new(mirrors.unwrap())
 }
 
-fn producer_settings(setup: &Setup) -> sluice_producer::Settings {
+pub fn producer_settings(setup: &Setup) -> sluice_producer::Settings {
     sluice_producer::Settings {
         listen: ([127, 0, 0, 1], 0).into(),
         webhook_secrets: vec![Secret::new(SECRET)],
