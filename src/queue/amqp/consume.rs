@@ -45,15 +45,17 @@ pub(super) async fn subscribe(
     let queue = shared.topology.queue(route);
     let subscribed = async {
         let up = shared.consuming.up().await?;
-        let channel = up.channel().await.map_err(broke)?;
-        let declared = shared.topology.declare_route(&channel, route).await;
+        let unfinished = Unfinished::on(up.channel().await.map_err(broke)?);
+        let channel = &unfinished.channel;
+        let declared = shared.topology.declare_route(channel, route).await;
         declared.map_err(|error| QueueError::Unavailable(error.to_string()))?;
         // Per consumer: quorum queues know no bound for a whole channel.
         channel.basic_qos(prefetch, BasicQosOptions::default()).await.map_err(broke)?;
         let options = BasicConsumeOptions::default();
         let (tag, table) = (ShortString::default(), FieldTable::default());
         let consumer = channel.basic_consume(queue.as_str().into(), tag, options, table).await;
-        Ok((up.number, channel, consumer.map_err(broke)?))
+        let consumer = consumer.map_err(broke)?;
+        Ok((up.number, unfinished.finished(), consumer))
     };
     let (connection, channel, consumer) =
         shared.consuming.within(shared.settings.timeouts.request, subscribed).await?;
@@ -68,6 +70,35 @@ pub(super) async fn subscribe(
     let (grip, held) = (Arc::new(grip), TaskTracker::new());
     tokio::spawn(Pump { grip, channel, connection, consumer, jobs: sender, held }.run());
     Ok(Subscription { jobs, retiring })
+}
+
+/// A channel on which a subscription is made. One that is given up on the way (the broker was slow,
+/// the worker is told to stop) is closed: a consumer that the broker got to know and nobody listens
+/// to would be the active one, and hold its queue for as long as the connection lives.
+struct Unfinished {
+    channel: Channel,
+    is_finished: bool,
+}
+
+impl Unfinished {
+    fn on(channel: Channel) -> Self {
+        Self { channel, is_finished: false }
+    }
+
+    fn finished(mut self) -> Channel {
+        self.is_finished = true;
+        self.channel.clone()
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            let channel = self.channel.clone();
+            // The broker answers in its time, or the connection ends: both end the consumer.
+            tokio::spawn(async move { close(&channel).await });
+        }
+    }
 }
 
 #[async_trait]

@@ -23,6 +23,26 @@ async fn a_queue_with_other_properties_is_named_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_subscription_that_is_given_up_on_the_way_leaves_no_consumer() {
+    let broker = Broker::new();
+    broker.queue.check().await.unwrap();
+    let route = Route::Deploy(ProjectName::new("warehouse").unwrap());
+    for tenths_of_ms in (0..300).step_by(3) {
+        let within = Duration::from_micros(100 * tenths_of_ms);
+        // In time or not: it is dropped in either case.
+        drop(tokio::time::timeout(within, broker.queue.consume(&route, 1)).await);
+    }
+    let head = sluice::names::Sha::new("a".repeat(40)).unwrap();
+    let (project, pr) = (ProjectName::new("warehouse").unwrap(), PrNumber(7));
+    let deploy = sluice::job::Deploy { project, pr, head, command: None, signalled_ms: 0 };
+    broker.queue.publish(&Envelope::new(Job::Deploy(deploy), "a test", 0)).await.unwrap();
+    let mut jobs = broker.queue.consume(&route, 1).await.unwrap();
+    let job = next(&mut jobs).await;
+    assert_eq!(self::pr(job.as_ref()), 7);
+    job.settle(sluice::outcome::Disposition::Done).await.unwrap();
+}
+
+#[tokio::test]
 async fn no_error_shows_the_password() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let real = url();
