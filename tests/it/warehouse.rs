@@ -1,7 +1,9 @@
 //! A real warehouse: SQLMesh's state and its tables on PostgreSQL, which several workers use at
 //! once.
 
+mod cluster;
 mod conflicts;
 mod database;
 mod hazard;
+mod processes;
 mod shop;

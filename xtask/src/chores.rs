@@ -2,8 +2,11 @@
 //!
 //! Owns the flags; `.ci/run` and a developer call the same functions, so neither can drift.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
 
 use crate::{services, shell, tools};
 
@@ -36,14 +39,17 @@ fn told() -> Command {
 pub(crate) fn test(filters: &[String]) -> anyhow::Result<()> {
     let programs = tools::check_for_tests()?;
     let services = services::prepare(services::REQUIRED)?;
+    let binaries = binaries()?;
     let end = Instant::now() + TESTS_WITHIN;
     let show = |mut command: Command| {
-        command.envs(services.environment()).envs(programs.clone());
+        command.envs(services.environment()).envs(programs.clone()).envs(binaries.clone());
         shell::show_within(end.saturating_duration_since(Instant::now()), &command)
     };
     if filters.is_empty() {
         show(shell::cargo(&["test", "--quiet", "--workspace", "--doc"]))?;
     }
+    // With the tests, so that all of them are built for the same features and nothing twice.
+    show(shell::cargo(&["build", "--quiet", "--workspace", "--bins", "--tests"]))?;
     let mut run = if tools::has_cargo_subcommand("nextest") {
         let profile = if tools::in_ci() { "ci" } else { "default" };
         shell::cargo(&["nextest", "run", "--workspace", "--profile", profile])
@@ -53,6 +59,12 @@ pub(crate) fn test(filters: &[String]) -> anyhow::Result<()> {
     };
     run.args(filters);
     show(run)
+}
+
+/// Where tests find our programs: cargo puts them beside this one.
+fn binaries() -> anyhow::Result<Option<(&'static str, PathBuf)>> {
+    let this = std::env::current_exe().context("cannot tell where this program is")?;
+    Ok(this.parent().map(|folder| ("SLUICE_TEST_BINARIES", folder.to_owned())))
 }
 
 /// A chore without arguments.

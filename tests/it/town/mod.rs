@@ -27,6 +27,7 @@ mod setup;
 pub use engine::{Scripted, Warehouse};
 use heard::Heard;
 pub use leases::Losable;
+pub use once::shown_twice;
 use setup::Behind;
 pub use setup::{PATIENCE, SECRET, Setup, mirrors, policy, producer_settings};
 

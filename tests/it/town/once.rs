@@ -9,7 +9,7 @@ const COMMENT: &str = "<!-- sluice:comment";
 
 /// What the world's pull requests show more than once: check runs of ours on one head, and sticky
 /// comments.
-pub(super) fn shown_twice(world: &World) -> Vec<String> {
+pub fn shown_twice(world: &World) -> Vec<String> {
     let app = &world.app().slug;
     let of_all = |repository: &Repository| -> Vec<String> {
         let pulls = repository.pulls.iter();

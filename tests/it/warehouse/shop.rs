@@ -78,11 +78,15 @@ pub(super) struct Worker {
 }
 
 impl Shop {
+    /// A database, and nothing in it.
+    pub(super) async fn empty() -> Self {
+        Self { database: Database::new().await }
+    }
+
     /// A shop whose prod has one model.
     pub(super) async fn new() -> Self {
-        let database = Database::new().await;
-        database.ask(&[MEETING]);
-        let shop = Self { database };
+        let shop = Self::empty().await;
+        shop.database.ask(&[MEETING]);
         shop.invites(1);
         let mut session = shop.worker().loaded().await;
         let prod = plan(&mut session, &Environment::prod()).await;
@@ -108,14 +112,18 @@ impl Shop {
         let python = Python::Interpreter(self.database.python.clone());
         let project = Project { python, ..Setup::default().project };
         let worker = Worker { folder, project, bridges };
-        let configuration = format!(
+        worker.writes("config.yaml", &self.configuration());
+        worker.writes("models/orders.sql", ORDERS);
+        worker
+    }
+
+    /// The project's configuration, as far as it is about the warehouse.
+    pub(super) fn configuration(&self) -> String {
+        format!(
             "gateways: {{warehouse: {{connection: {}}}}}\ndefault_gateway: warehouse\n\
              model_defaults: {{dialect: postgres, start: '2024-01-01'}}\n",
             self.database.connection()
-        );
-        worker.writes("config.yaml", &configuration);
-        worker.writes("models/orders.sql", ORDERS);
-        worker
+        )
     }
 
     /// How many rows the new model has in an environment, and how many it should have.
@@ -136,6 +144,11 @@ impl Worker {
         let path = self.folder.path().join("project").join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
+    }
+
+    /// Removes a file of its checkout.
+    pub(super) fn removes(&self, name: &str) {
+        std::fs::remove_file(self.folder.path().join("project").join(name)).unwrap();
     }
 
     /// A session whose project is loaded.
