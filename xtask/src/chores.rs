@@ -33,6 +33,17 @@ fn told() -> Command {
     shell::cargo(&run)
 }
 
+/// Builds the roles as a release runs them (but for the slow end of the linking) and measures them.
+pub(crate) fn bench_cluster() -> anyhow::Result<()> {
+    let profile = "bench-fast";
+    let packages = ["--package", "sluice-bench", "--package", "sluice-worker"];
+    shell::show(shell::cargo(&["build", "--bins", "--profile", profile]).args(packages))?;
+    println!("profile: {profile}");
+    let folder = shell::target_folder().join(profile);
+    let mut bench = Command::new(folder.join("sluice-bench"));
+    shell::show(bench.env("SLUICE_BENCH_WORKER", folder.join("sluice-worker")))
+}
+
 /// Runs the tests, all of them in [`TESTS_WITHIN`].
 ///
 /// Doc-tests come first: the summary of the others is what a reader looks for.

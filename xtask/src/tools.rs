@@ -81,8 +81,7 @@ pub(crate) fn in_ci() -> bool {
 
 /// Where packages are unpacked, once for many runs.
 fn unpacked() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
-    shell::root().join(target).join("xtask-packages")
+    shell::target_folder().join("xtask-packages")
 }
 
 /// Whether `cargo <subcommand>` is installed.

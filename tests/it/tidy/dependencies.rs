@@ -30,6 +30,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("sluice-worker", &["sluice-cli", "sluice-producer", "sluice-sim"]),
     ("sluice-sim", &["sluice-cli", "sluice-producer", "sluice-worker"]),
     ("sluice-cli", &[]),
+    ("sluice-bench", &["sluice-cli", "sluice-sim"]),
     (
         "sluice-rig",
         &["sluice", "sluice-cli", "sluice-producer", "sluice-sim", "sluice-worker", "tokio"],

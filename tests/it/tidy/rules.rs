@@ -20,6 +20,7 @@ const CLOCK_HOMES: &[&str] = &["src/clock", "sim/src/world/time", "rig/", "xtask
 
 /// Who starts programs: each of these owns their end as well.
 const PROCESS_HOMES: &[&str] = &[
+    "bench/",
     "worker/src/bridge",
     "worker/src/checkout",
     "worker/src/sqlmesh",
