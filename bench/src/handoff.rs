@@ -64,10 +64,10 @@ pub(crate) async fn measure(machine: &Machine) -> anyhow::Result<String> {
     gaps.sort_unstable();
     let (median, last) = (percentile(&gaps, 50), percentile(&gaps, 99));
     let verdict = if last <= AIM { "met" } else { "missed" };
+    let ms = |duration: Duration| format!("{:.1} ms", duration.as_secs_f64() * 1e3);
+    let (median, last, aim) = (ms(median), ms(last), ms(AIM));
     Ok(format!(
-        "lease hand-off, {WAITERS} waiting: p50 {:.1} ms, p99 {:.1} ms (aim p99 <= 10 ms: {verdict})",
-        median.as_secs_f64() * 1e3,
-        last.as_secs_f64() * 1e3,
+        "lease hand-off, {WAITERS} waiting: p50 {median}, p99 {last} (aim p99 <= {aim}: {verdict})"
     ))
 }
 

@@ -62,6 +62,13 @@ impl Machine {
         Config::load(Some(&file), &variables(), &roles).context("the bench's own configuration")
     }
 
+    /// Lets the new Redis grant leases at once: nobody can hold one from before it was started.
+    pub(crate) async fn thaw(&self) -> anyhow::Result<()> {
+        let settings = sluice_store::Settings::of(&self.config(1)?.lease).context("no Redis")?;
+        sluice_store::Store::connect(&settings)?.thaw().await?;
+        Ok(())
+    }
+
     /// The stores, once they answer.
     pub(crate) async fn stores(&self, config: &Config) -> anyhow::Result<Stores> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);

@@ -27,6 +27,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn measure(machine: &Machine) -> anyhow::Result<()> {
+    machine.thaw().await?;
     for prefetch in [16, 64] {
         println!("{}", Box::pin(jobs::measure(machine, prefetch)).await?);
     }

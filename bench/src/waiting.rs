@@ -1,5 +1,6 @@
 //! What a thousand deploys cost that wait for the one before them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -18,7 +19,7 @@ use crate::still::{Answers, Tally, worker};
 const DEPLOYS: u64 = 1_000;
 
 /// How long Redis is watched.
-const WATCHED: Duration = Duration::from_secs(15);
+const WATCHED: Duration = Duration::from_secs(30);
 
 /// How long everything is left alone before.
 const SETTLING: Duration = Duration::from_secs(2);
@@ -47,12 +48,16 @@ pub(crate) async fn measure(machine: &Machine) -> anyhow::Result<String> {
     anyhow::ensure!(waiting == DEPLOYS, "{waiting} of {DEPLOYS} wait");
     shutdown.leave.cancel();
     running.await?;
-    let (alone, crowded) = (per_second(alone), per_second(crowded));
+    let more = crowded.iter().filter(|(name, count)| alone.get(*name).unwrap_or(&0) < *count);
+    let more: Vec<&str> = more.map(|(name, _)| name.as_str()).collect();
+    let more = if more.is_empty() { "none".to_owned() } else { more.join(", ") };
+    let (alone, crowded) = (per_second(&alone), per_second(&crowded));
     let added = (crowded - alone).max(0.0);
     let verdict = if slots == 0 && added < 0.1 { "met" } else { "missed" };
     Ok(format!(
         "{DEPLOYS} waiting deploys: {slots} worker slots, {added:.2} Redis operations/s (with one \
-         deploy alone {alone:.2}/s, with {DEPLOYS} behind it {crowded:.2}/s; aim 0: {verdict})"
+         deploy alone {alone:.2}/s, with {DEPLOYS} behind it {crowded:.2}/s, more of: {more}; \
+         aim 0: {verdict})"
     ))
 }
 
@@ -72,29 +77,37 @@ async fn store(queue: &dyn Queue, numbers: std::ops::Range<u64>) -> anyhow::Resu
     Ok(())
 }
 
-/// How many commands Redis runs while it is watched, ours not counted.
-async fn operations(machine: &Machine) -> anyhow::Result<usize> {
+/// Which commands Redis runs while it is watched, and how many; those of the watching not counted.
+async fn operations(machine: &Machine) -> anyhow::Result<Commands> {
     SystemClock.sleep(SETTLING).await;
     let before = commands(&machine.redis())?;
     SystemClock.sleep(WATCHED).await;
-    Ok(commands(&machine.redis())?.saturating_sub(before))
+    let mut after = commands(&machine.redis())?;
+    for (name, count) in &mut after {
+        *count -= before.get(name).unwrap_or(&0);
+    }
+    after.retain(|_, count| *count > 0);
+    Ok(after)
 }
 
-/// How many commands it ever ran, without those of whoever asks.
-fn commands(url: &str) -> anyhow::Result<usize> {
+/// How many of each there were.
+type Commands = BTreeMap<String, usize>;
+
+/// All that it ever ran, without what whoever asks needs.
+fn commands(url: &str) -> anyhow::Result<Commands> {
     let mut connection = redis::Client::open(url)?.get_connection()?;
     let info: String = redis::cmd("INFO").arg("commandstats").query(&mut connection)?;
-    let mut total = 0;
+    let mut commands = Commands::new();
     for line in info.lines().filter_map(|line| line.strip_prefix("cmdstat_")) {
         let (name, rest) = line.split_once(":calls=").context("an unknown line")?;
         let calls = rest.split(',').next().unwrap_or_default();
         if !["info", "client|setinfo", "client"].contains(&name) {
-            total += calls.parse::<usize>()?;
+            commands.insert(name.to_owned(), calls.parse()?);
         }
     }
-    Ok(total)
+    Ok(commands)
 }
 
-fn per_second(operations: usize) -> f64 {
-    count_f64(operations) / WATCHED.as_secs_f64()
+fn per_second(commands: &Commands) -> f64 {
+    count_f64(commands.values().sum()) / WATCHED.as_secs_f64()
 }
