@@ -78,6 +78,13 @@ fn binaries() -> anyhow::Result<Option<(&'static str, PathBuf)>> {
     Ok(this.parent().map(|folder| ("SLUICE_TEST_BINARIES", folder.to_owned())))
 }
 
+/// The long, random form of the chaos suite.
+pub(crate) fn chaos(arguments: &[String]) -> anyhow::Result<()> {
+    shell::show(&mut shell::cargo(&["build", "--quiet", "--package", "sluice-chaos", "--bins"]))?;
+    let run = ["run", "--quiet", "--package", "sluice-chaos", "--bin", "sluice-chaos", "--"];
+    shell::show(shell::cargo(&run).args(arguments))
+}
+
 /// A chore without arguments.
 type Chore = fn() -> anyhow::Result<()>;
 

@@ -23,6 +23,9 @@ Chores: cargo xtask <verb>
   demo [arguments]   build and tell the story of `sluice demo`; arguments go to it
   test [filters]     every test: doc-tests, then `cargo nextest run` (or `cargo test` without it);
                      with filters only the tests whose names contain one of them, no doc-tests
+  chaos [--minutes N] [--seed S]
+                     people and faults at random against real worker processes, a private broker and
+                     store; prints the seed; fails when an invariant did not hold
   ci                 exactly what CI runs: fmt --check, lint, doc, deny, test, demo
   fmt [--check]      format, or with --check only say what is not formatted
   lint               clippy over every target, warnings are errors
@@ -62,6 +65,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
     match (verb, rest) {
         ("demo", _) => chores::demo(rest),
         ("test", _) => chores::test(rest),
+        ("chaos", _) => chores::chaos(rest),
         ("ci", []) => chores::ci(),
         ("fmt", []) => chores::format(),
         ("fmt", [check]) if check == "--check" => chores::check_format(),

@@ -21,6 +21,6 @@ pub enum WorldError {
     #[error("{0}")]
     Unprocessable(String),
     /// 500: git failed under the stand-in.
-    #[error("git failed")]
+    #[error("git failed: {0}")]
     Git(#[from] GitError),
 }

@@ -31,6 +31,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("sluice-sim", &["sluice-cli", "sluice-producer", "sluice-worker"]),
     ("sluice-cli", &[]),
     ("sluice-bench", &["sluice-cli", "sluice-sim"]),
+    ("sluice-chaos", &["sluice-cli"]),
     (
         "sluice-rig",
         &["sluice", "sluice-cli", "sluice-producer", "sluice-sim", "sluice-worker", "tokio"],

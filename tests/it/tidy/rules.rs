@@ -29,6 +29,7 @@ const PROCESS_HOMES: &[&str] = &[
     "worker/tests/sqlmesh",
     "sim/src/git",
     "cli/src/demo",
+    "chaos/",
     "rig/",
     "tests/",
     "xtask/",

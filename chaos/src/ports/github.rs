@@ -1,0 +1,55 @@
+//! GitHub: reports and merges.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sluice::github::{
+    Ask, Facts, GitHub, GitHubError, Merge, MergeOutcome, OpenPulls, Page, Report, ReportError,
+    Reported, Role,
+};
+use sluice::names::{Login, Repository};
+
+use super::{Around, Guard};
+
+/// GitHub, with points around what is written there.
+pub(crate) struct Pointed {
+    inner: Arc<dyn GitHub>,
+    around: Around,
+}
+
+impl Pointed {
+    pub(crate) fn new(inner: Arc<dyn GitHub>, around: Around) -> Self {
+        Self { inner, around }
+    }
+}
+
+#[async_trait]
+impl GitHub for Pointed {
+    async fn facts(&self, ask: &Ask) -> Result<Facts, GitHubError> {
+        let mut facts = self.inner.facts(ask).await?;
+        if self.around.lacks(Guard::Adoption) {
+            facts.comment = None;
+        }
+        Ok(facts)
+    }
+
+    async fn report(&self, report: &Report) -> Result<Reported, ReportError> {
+        self.around.at("github.report", self.inner.report(report)).await
+    }
+
+    async fn merge(&self, merge: &Merge) -> Result<MergeOutcome, GitHubError> {
+        self.around.at("github.merge", self.inner.merge(merge)).await
+    }
+
+    async fn open_pulls(
+        &self,
+        repository: &Repository,
+        after: Option<&Page>,
+    ) -> Result<OpenPulls, GitHubError> {
+        self.inner.open_pulls(repository, after).await
+    }
+
+    async fn role(&self, repository: &Repository, login: &Login) -> Result<Role, GitHubError> {
+        self.inner.role(repository, login).await
+    }
+}

@@ -1,0 +1,125 @@
+//! Workers that are killed before and after every effect, and that nothing is left out.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Mutex;
+
+use sluice_chaos::points::{Act, EFFECTS, WHENS, When};
+use sluice_chaos::town::Town;
+
+use crate::{finish, services, town};
+
+/// How many rounds there are per point.
+const ROUNDS: u32 = 2;
+
+/// Towns that work through the rounds at the same time.
+const TOWNS: usize = 3;
+
+/// Effects that a pull request has more than once: the second round is for the second time.
+const OFTEN: [&str; 8] = [
+    "queue.settle.approval",
+    "lease.acquire.turn",
+    "lease.renew",
+    "lease.release.turn",
+    "github.report",
+    "engine.open",
+    "ledger.begin",
+    "ledger.end",
+];
+
+/// A round: a worker dies at that point, after it was passed so many times.
+type Round = (&'static str, When, u32);
+
+fn rounds() -> VecDeque<Round> {
+    let of_effect = |effect: &'static str| {
+        let passes = move |round: u32| if OFTEN.contains(&effect) { round } else { 0 };
+        WHENS
+            .into_iter()
+            .flat_map(move |when| (0..ROUNDS).map(move |round| (effect, when, passes(round))))
+    };
+    EFFECTS.iter().copied().flat_map(of_effect).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_is_killed_before_and_after_every_effect() {
+    let services = services().await;
+    let rounds = Mutex::new(rounds());
+    let working = |_| async {
+        let town = town(&services, |_| {}).await;
+        let mut number = 0;
+        loop {
+            let Some(next) = rounds.lock().unwrap().pop_front() else { break };
+            number += 1;
+            round(&town, next, number).await;
+        }
+        finish(town).await;
+    };
+    let towns: [usize; TOWNS] = std::array::from_fn(|number| number);
+    let [a, b, c] = towns.map(working);
+    tokio::join!(a, b, c);
+}
+
+/// One pull request, from its opening to the end of its cleanup; somebody dies on the way.
+async fn round(town: &Town, (effect, when, passes): Round, number: usize) {
+    town.points.arm(effect, when, Act::Die, passes).unwrap();
+    let model = format!("model_{number}");
+    let takes = if effect == "lease.renew" { "-- takes 300 ms" } else { "" };
+    let pr = town.opens(&model, &format!("SELECT 1 AS {model} {takes}\n")).await.unwrap();
+    let said = format!("{effect} {when:?} after {passes}");
+    town.until_gated(&pr).await.unwrap_or_else(|error| panic!("{said}: {error:#}"));
+    town.carol.approves(&pr).await.unwrap();
+    town.until_deployed(&pr).await.unwrap_or_else(|error| panic!("{said}: {error:#}"));
+    town.until_quiet().await.unwrap_or_else(|error| panic!("{said}: {error:#}"));
+    assert!(!town.points.is_armed(effect, when), "never reached: {said}");
+}
+
+/// The verbs of the ports that change nothing, and so have no points.
+const LOOKS: [&str; 22] = [
+    "consume",
+    "waiting",
+    "delayed",
+    "check",
+    "next",
+    "inspect",
+    "changed",
+    "facts",
+    "role",
+    "open_pulls",
+    "policy",
+    "load",
+    "lint",
+    "test",
+    "plan",
+    "environment",
+    "close",
+    "may_start",
+    "is_cleanup_undertaken",
+    "oldest",
+    "contains",
+    "list",
+];
+
+/// Those that a pull request's way to prod does not have.
+const ASIDE: [&str; 3] = ["revoke", "withdraw_cleanup", "mark"];
+
+#[test]
+fn every_effect_of_every_port_has_its_points() {
+    let ports = [
+        include_str!("../../../src/queue/mod.rs"),
+        include_str!("../../../src/lease/mod.rs"),
+        include_str!("../../../src/github/mod.rs"),
+        include_str!("../../../src/engine.rs"),
+        include_str!("../../../src/ledger.rs"),
+    ];
+    let named: BTreeSet<&str> = EFFECTS.iter().filter_map(|e| e.split('.').nth(1)).collect();
+    let verbs = ports.iter().flat_map(|text| text.lines()).filter_map(|line| {
+        let rest = line.strip_prefix("    async fn ")?;
+        rest.split(['(', '<']).next()
+    });
+    let verbs: BTreeSet<&str> = verbs.collect();
+    assert!(verbs.len() > 30, "the traits were not found: {verbs:?}");
+    let missing: Vec<_> = verbs
+        .iter()
+        .filter(|verb| !named.contains(**verb) && !LOOKS.contains(verb) && !ASIDE.contains(verb))
+        .collect();
+    assert_eq!(missing, Vec::<&&str>::new(), "effects without points");
+}
