@@ -46,7 +46,7 @@ pub(crate) async fn measure(machine: &Machine) -> anyhow::Result<String> {
         keepers.push(Arc::new(Keeper {
             leases: stores.leases.clone(),
             clock: Arc::new(SystemClock),
-            observer: stores.told(Vec::new()),
+            observer: stores.told(Vec::new(), None).observer,
             timings: Timings::default(),
             host: format!("worker {worker}"),
         }));

@@ -39,7 +39,7 @@ pub(crate) async fn measure(machine: &Machine) -> anyhow::Result<String> {
     let config = machine.config(16)?;
     let stores = machine.stores(&config).await?;
     let metrics = Arc::new(Metrics::new(&[ProjectName::new(PROJECT)?], "bench")?);
-    let observer = stores.told(vec![metrics.clone()]);
+    let observer = stores.told(vec![metrics.clone()], None).observer;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (settings, deps) = assemble(&config, &stores, clock, observer, metrics);
     let bound = Bound::new(SocketAddr::from(([127, 0, 0, 1], 0))).await?;

@@ -7,7 +7,7 @@ use sluice::clock::{Clock, SystemClock};
 use sluice::config::{Config, Role};
 use sluice::metrics::Metrics;
 use sluice::names::ProjectName;
-use sluice_service::{Bound, Ended, Shutdown, Start, Stores, host};
+use sluice_service::{Bound, Ended, Shutdown, Start, Stores, Told, host};
 
 use crate::{Deps, Enqueue, Settings, assemble, enqueue, serve};
 
@@ -40,26 +40,32 @@ pub async fn main(arguments: Arguments) -> anyhow::Result<Ended> {
     match arguments.verb {
         Verb::Serve(start) => {
             if let Some(config) = start.begin(&[Role::Producer])? {
-                let (settings, deps) = connected(&config)?;
-                receive(settings, deps).await?;
+                let (settings, deps, told) = connected(&config)?;
+                let received = receive(settings, deps).await;
+                told.close().await;
+                received?;
             }
         }
         Verb::Enqueue { start, what } => {
             if let Some(config) = start.begin(&[Role::Producer])? {
-                let (_, deps) = connected(&config)?;
-                anstream::println!("{}", enqueue(&config, &deps, &what).await?);
+                let (_, deps, told) = connected(&config)?;
+                let stored = enqueue(&config, &deps, &what).await;
+                told.close().await;
+                anstream::println!("{}", stored?);
             }
         }
     }
     Ok(Ended::InOrder)
 }
 
-fn connected(config: &Config) -> anyhow::Result<(Settings, Deps)> {
+fn connected(config: &Config) -> anyhow::Result<(Settings, Deps, Told)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let stores = Stores::connect_shared(config, &host("sluice-producer"), &clock)?;
     let projects: Vec<ProjectName> = config.projects.iter().map(|p| p.name.clone()).collect();
     let metrics = Arc::new(Metrics::new(&projects, env!("CARGO_PKG_VERSION"))?);
-    Ok(assemble(config, &stores, clock, stores.told(vec![metrics.clone()]), metrics))
+    let told = stores.told(vec![metrics.clone()], None);
+    let (settings, deps) = assemble(config, &stores, clock, told.observer.clone(), metrics);
+    Ok((settings, deps, told))
 }
 
 async fn receive(settings: Settings, deps: Deps) -> anyhow::Result<()> {

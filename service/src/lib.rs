@@ -15,5 +15,10 @@ pub use health::{Health, Needs};
 pub use listen::{Bound, Connections, ServeError};
 pub use logs::log;
 pub use shutdown::Shutdown;
-pub use start::{Ended, Start, exit, host};
-pub use stores::Stores;
+pub use start::{Ended, Start, exit, host, operator};
+pub use stores::{Stores, Told};
+
+/// Redis itself, for what only people ask.
+pub mod redis {
+    pub use sluice_store::{Condition, RunningJob, Store, WaitingJob, Worker};
+}

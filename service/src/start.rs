@@ -70,3 +70,11 @@ pub fn host(role: &str) -> String {
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     format!("{role} on {}, process {}", host.as_deref().unwrap_or("?"), std::process::id())
 }
+
+/// Who runs this command: account and host.
+pub fn operator() -> String {
+    let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let user = user.map_or_else(|| nix::unistd::getuid().to_string(), |user| user.name);
+    format!("{user}@{}", host.as_deref().unwrap_or("?"))
+}

@@ -16,7 +16,7 @@ use sluice::queue::Queue;
 use sluice::queue::amqp::{AmqpQueue, AmqpSettings};
 use sluice::queue::dead::DeadLetters;
 use sluice::queue::memory::MemoryQueue;
-use sluice_store::Store;
+use sluice_store::{BEAT, Scribe, Store, Worker};
 
 use crate::RecentDeliveries;
 
@@ -35,6 +35,29 @@ pub struct Stores {
     pub pauses: Arc<dyn Pauses>,
     /// Which webhook deliveries are done with.
     pub processed: Arc<dyn Processed>,
+    /// Redis itself, for what only people ask; `None` when leases are in memory.
+    pub redis: Option<Store>,
+}
+
+/// Who is told what happens.
+pub struct Told {
+    /// All of them, as one.
+    pub observer: Arc<dyn Observer>,
+    scribe: Option<Arc<Scribe>>,
+}
+
+impl Told {
+    /// This one alone, and no journal.
+    pub fn only(observer: Arc<dyn Observer>) -> Self {
+        Self { observer, scribe: None }
+    }
+
+    /// Returns when what was told is written down, or cannot be.
+    pub async fn close(&self) {
+        if let Some(scribe) = &self.scribe {
+            scribe.close().await;
+        }
+    }
 }
 
 /// The two halves of [`Stores`].
@@ -81,9 +104,11 @@ impl Stores {
         Self::connect(config, name, clock)
     }
 
-    /// Who is told what happens: these, and whoever keeps the journal.
-    pub fn told(&self, observers: Vec<Arc<dyn Observer>>) -> Arc<dyn Observer> {
-        Arc::new(Observers::new(observers))
+    /// Who is told what happens: these, and the journal in Redis, which shows `worker` as alive.
+    pub fn told(&self, mut observers: Vec<Arc<dyn Observer>>, worker: Option<Worker>) -> Told {
+        let scribe = self.redis.as_ref().map(|redis| Arc::new(redis.scribe(worker, BEAT)));
+        observers.extend(scribe.iter().map(|scribe| scribe.clone() as Arc<dyn Observer>));
+        Told { observer: Arc::new(Observers::new(observers)), scribe }
     }
 
     /// Everything in this process's memory, and the queue itself, which also says when it is
@@ -107,6 +132,7 @@ impl Stores {
             ledger: Arc::new(store.ledger()),
             pauses: Arc::new(store.pauses()),
             processed: Arc::new(store.processed()),
+            redis: Some(store),
         })
     }
 
@@ -122,6 +148,7 @@ impl Stores {
             ledger: Arc::new(MemoryLedger::default()),
             pauses: Arc::new(MemoryPauses::default()),
             processed: Arc::new(RecentDeliveries::new(clock.clone())),
+            redis: None,
         }
     }
 }

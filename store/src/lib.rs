@@ -3,6 +3,7 @@
 //! Owns the keys, the scripts and the connections. Refuses to decide anything: the truth can be
 //! rebuilt without it.
 
+mod condition;
 mod journal;
 mod keys;
 mod lease;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use condition::Condition;
 pub use journal::scribe::{BEAT, Scribe};
 pub use journal::{EndedDeploy, Journal, RunningJob, StageTime, WaitingJob, Worker};
 pub use lease::RedisLeases;

@@ -14,3 +14,4 @@ mod once;
 mod order;
 mod sweep;
 mod validate;
+mod workers;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use sluice::clock::{Clock, SystemClock};
+use sluice::clock::{Clock, SystemClock, unix_ms};
 use sluice::config::{Config, Variables, process_variables};
 use sluice::engine::Engine;
 use sluice::metrics::Metrics;
@@ -48,6 +48,8 @@ pub struct Worker {
     pub deps: Deps,
     /// What its `/metrics` shows.
     pub metrics: Arc<Metrics>,
+    /// Who is told what happens, to be closed at the end.
+    pub told: sluice_service::Told,
     /// How many jobs it runs at once.
     pub slots: Slots,
     /// How long they may go on once it is told to stop.
@@ -92,12 +94,20 @@ pub fn assemble(
     let metrics = Arc::new(Metrics::new(&names, env!("CARGO_PKG_VERSION"))?);
     let mut observers = around.observers;
     observers.push(metrics.clone());
-    let observer = around.stores.told(observers);
+    let worker = &config.worker;
+    let shown = sluice_service::redis::Worker {
+        host: around.name.clone(),
+        since_ms: unix_ms(clock.now()),
+        gate_slots: worker.gate_slots,
+        deploy_slots: worker.deploy_slots,
+    };
+    let told = around.stores.told(observers, Some(shown));
+    let observer = told.observer.clone();
     let Stores { queue, leases, ledger, pauses, .. } = around.stores;
     let deps = Deps {
         queue,
         leases,
-        github: Arc::new(github(config, &observer, &clock)?),
+        github: Arc::new(github_of(config, &observer, &clock)?),
         engine,
         clock,
         observer,
@@ -106,10 +116,10 @@ pub fn assemble(
         projects: config.projects.iter().cloned().map(Arc::new).collect(),
         settings: Arc::new(settings(config, &process_variables(), around.name)?),
     };
-    let worker = &config.worker;
     Ok(Worker {
         deps,
         metrics,
+        told,
         slots: Slots {
             approval: APPROVAL_SLOTS,
             gate: worker.gate_slots,
@@ -157,7 +167,11 @@ fn token(config: &Config) -> anyhow::Result<String> {
     Ok(token.expose().to_owned())
 }
 
-fn github(
+/// GitHub over HTTP, as the configuration says.
+///
+/// # Errors
+/// There is no token, or the address cannot be used.
+pub fn github_of(
     config: &Config,
     observer: &Arc<dyn Observer>,
     clock: &Arc<dyn Clock>,

@@ -12,7 +12,7 @@ mod sample;
 pub mod sqlmesh;
 pub mod sweep;
 
-pub use assemble::{Around, Worker, assemble, engine, environments};
+pub use assemble::{Around, Worker, assemble, engine, environments, github_of};
 pub use command::{Arguments, main};
 use sluice_service::{Bound, Connections, Ended, Health, Needs, Shutdown};
 
@@ -47,11 +47,13 @@ impl Worker {
     /// Runs jobs until `shutdown`, and keeps the gauges up to date meanwhile. Returns when the last
     /// job has ended or was given back.
     pub async fn work(self, shutdown: Shutdown) -> Ended {
-        let Self { deps, metrics, slots, graces } = self;
+        let Self { deps, metrics, told, slots, graces } = self;
         let sampling = sample::sample(deps.clone(), metrics);
-        tokio::select! {
+        let ended = tokio::select! {
             ended = run::run(deps, slots, graces, shutdown) => ended,
             never = sampling => match never {},
-        }
+        };
+        told.close().await;
+        ended
     }
 }

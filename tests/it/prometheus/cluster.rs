@@ -169,7 +169,8 @@ async fn works(
         projects: Arc::new([Arc::new(setup.project.clone())]),
         settings: Arc::new(setup.settings()),
     };
-    let worker = Worker { deps, metrics, slots: setup.slots, graces: GRACES };
+    let told = sluice_service::Told::only(deps.observer.clone());
+    let worker = Worker { deps, metrics, told, slots: setup.slots, graces: GRACES };
     let bound = listens().await;
     let address = bound.address();
     (address, tokio::spawn(sluice_worker::run(bound, worker, stop.clone())))

@@ -30,6 +30,8 @@ const PROCESS_HOMES: &[&str] = &[
     "sim/src/git",
     "cli/src/demo",
     "chaos/",
+    "cli/src/verbs/doctor",
+    "cli/tests",
     "rig/",
     "tests/",
     "xtask/",

@@ -16,20 +16,24 @@ use sluice_service::{Bound, Ended, Shutdown};
 use sluice_sim::faults::Faults;
 use sluice_sim::world::{CheckConclusion, RequestKind, Role};
 use sluice_sim::{Actor, Pr, PrSnapshot, PrSpec, Receiver, RepositoryName, Standin, StandinConfig};
-use sluice_worker::run::{Graces, run};
+use sluice_worker::run::{Graces, Slots, run};
+use tokio_util::sync::CancellationToken;
 
 mod engine;
 mod heard;
 mod leases;
+mod losing;
 mod once;
 mod setup;
+mod succession;
 
 pub use engine::{Scripted, Warehouse};
 use heard::Heard;
 pub use leases::Losable;
+pub use losing::Losing;
 pub use once::shown_twice;
 use setup::Behind;
-pub use setup::{PATIENCE, SECRET, Setup, mirrors, policy, producer_settings};
+pub use setup::{GRACES, PATIENCE, SECRET, Setup, mirrors, policy, producer_settings};
 
 pub const LINTER: &str = "SQLMesh - Linter";
 pub const TESTS: &str = "SQLMesh - Run Unit Tests";
@@ -41,12 +45,6 @@ pub const DEPLOY: &str = "SQLMesh - Prod Environment Synced";
 /// What most stories want revenue to be.
 pub const TAXED: &str = "SELECT 1.2 AS revenue\n";
 
-pub const GRACES: Graces = Graces {
-    gate: Duration::from_secs(5),
-    deploy: Duration::from_secs(5),
-    border: Duration::from_secs(5),
-};
-
 /// The town.
 pub struct Town {
     pub github: Standin,
@@ -54,6 +52,7 @@ pub struct Town {
     pub warehouse: Arc<Warehouse>,
     pub deps: Deps,
     pub queue: Arc<MemoryQueue>,
+    pub losing: Arc<Losing>,
     pub leases: Arc<Losable>,
     /// Opens pull requests.
     pub alice: Actor,
@@ -65,7 +64,10 @@ pub struct Town {
     pub mallory: Actor,
     metrics: Arc<Metrics>,
     heard: Arc<Heard>,
-    stop: Shutdown,
+    slots: Slots,
+    graces: Graces,
+    stop: CancellationToken,
+    pub shutdown: Shutdown,
     worker: tokio::task::JoinHandle<Ended>,
     producer: tokio::task::JoinHandle<()>,
     _folder: tempfile::TempDir,
@@ -100,15 +102,16 @@ impl Town {
         }
         let folder = tempfile::tempdir().unwrap();
         let behind = Behind::new(&setup, &github, folder.path());
-        let Behind { deps, producer, queue, leases, warehouse, metrics, heard } = behind;
+        let Behind { deps, producer, queue, losing, leases, warehouse, metrics, heard } = behind;
         for (name, sql) in models {
             warehouse.is_changed_by_hand("prod", name, sql);
         }
-        let stop = Shutdown::default();
-        let worker = tokio::spawn(run(deps.clone(), setup.slots, GRACES, stop.clone()));
+        let (stop, shutdown) = (CancellationToken::new(), Shutdown::default());
+        let Setup { slots, graces, .. } = setup;
+        let worker = tokio::spawn(run(deps.clone(), slots, graces, shutdown.clone()));
         let bound = Bound::new(producer.0.listen).await.unwrap();
         let url = format!("http://{}/webhooks/github", bound.address());
-        let producer = sluice_producer::serve(bound, producer.0, producer.1, stop.drain.clone());
+        let producer = sluice_producer::serve(bound, producer.0, producer.1, stop.clone());
         let producer = tokio::spawn(producer);
         github.deliver_to(Receiver { url, secret: SECRET.to_owned() });
         Self {
@@ -117,6 +120,7 @@ impl Town {
             warehouse,
             deps,
             queue,
+            losing,
             leases,
             alice,
             bob,
@@ -124,7 +128,10 @@ impl Town {
             mallory,
             metrics,
             heard,
+            slots,
+            graces,
             stop,
+            shutdown,
             worker,
             producer,
             _folder: folder,
@@ -373,7 +380,8 @@ impl Town {
         assert_eq!(letters.len(), dead, "dead letters: {letters:#?}\n{}", self.heard.all());
         assert_eq!(self.warehouse.overlaps(), Vec::<String>::new(), "applies overlapped");
         assert_eq!(self.github.world(once::shown_twice), Vec::<String>::new(), "shown twice");
-        self.stop.drain.cancel();
+        self.stop.cancel();
+        self.shutdown.drain.cancel();
         assert_eq!(self.worker.await.unwrap(), Ended::InOrder);
         self.producer.await.unwrap();
     }

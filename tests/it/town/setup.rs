@@ -8,7 +8,7 @@ use sluice::clock::SystemClock;
 use sluice::config::Secret;
 use sluice::lease::Timings;
 use sluice::lease::memory::MemoryLeases;
-use sluice::ledger::MemoryLedger;
+use sluice::ledger::{Ledger, MemoryLedger};
 use sluice::metrics::Metrics;
 use sluice::names::{Login, ProjectName, Repository};
 use sluice::observe::Observers;
@@ -25,22 +25,30 @@ use sluice_service::RecentDeliveries;
 use sluice_sim::Standin;
 use sluice_worker::checkout::{self, Credentials, Mirrors, NoToken, Token, UrlTemplate};
 use sluice_worker::github::{Auth, HttpGitHub, Patience, Settings as GitHubSettings};
-use sluice_worker::run::Slots;
+use sluice_worker::run::{Graces, Slots};
 
 use super::engine::{Scripted, Warehouse};
 use super::heard::Heard;
 use super::leases::Losable;
+use super::losing::Losing;
 
 pub const SECRET: &str = "a webhook secret of this town";
 
 /// How long a story waits for anything. A bound against hanging, not a measure of speed.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+const GRACE: Duration = Duration::from_secs(5);
+
+pub const GRACES: Graces = Graces { gate: GRACE, deploy: GRACE, border: GRACE };
+
 /// What a town is like. The default has one approver (carol), everything on, squash merges.
 pub struct Setup {
     pub policy: Policy,
     pub project: Project,
     pub slots: Slots,
+    pub graces: Graces,
+    /// What remembers runs; what a process of its own remembers, unless said otherwise.
+    pub ledger: Arc<dyn Ledger>,
     /// How often a broken job is tried again.
     pub retries: usize,
     pub gate_timeout: Duration,
@@ -58,6 +66,8 @@ impl Default for Setup {
             policy: policy(),
             project: project(),
             slots: Slots { approval: 8, gate: 4, deploy: 2 },
+            graces: GRACES,
+            ledger: Arc::new(MemoryLedger::default()),
             retries: 3,
             gate_timeout: PATIENCE,
             mergeability_patience: Duration::from_secs(2),
@@ -138,6 +148,7 @@ pub(super) struct Behind {
     pub(super) deps: Deps,
     pub(super) producer: (sluice_producer::Settings, sluice_producer::Deps),
     pub(super) queue: Arc<MemoryQueue>,
+    pub(super) losing: Arc<Losing>,
     pub(super) leases: Arc<Losable>,
     pub(super) warehouse: Arc<Warehouse>,
     pub(super) metrics: Arc<Metrics>,
@@ -171,20 +182,21 @@ impl Behind {
             observer: observer.clone(),
             metrics: metrics.clone(),
         };
+        let losing = Arc::new(Losing::new(queue.clone()));
         let deps = Deps {
-            queue: queue.clone(),
+            queue: losing.clone(),
             leases: leases.clone(),
             github: Arc::new(adapter.unwrap()),
             engine: Arc::new(engine),
             clock,
             observer,
-            ledger: Arc::new(MemoryLedger::default()),
+            ledger: setup.ledger.clone(),
             pauses: Arc::new(MemoryPauses::default()),
             projects: Arc::new([Arc::new(setup.project.clone())]),
             settings: Arc::new(setup.settings()),
         };
         let producer = (producer_settings(setup), producer);
-        Self { deps, producer, queue, leases, warehouse, metrics, heard }
+        Self { deps, producer, queue, losing, leases, warehouse, metrics, heard }
     }
 }
 

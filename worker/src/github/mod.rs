@@ -7,6 +7,7 @@ mod checks;
 mod client;
 mod comments;
 mod cut;
+mod doctor;
 mod documents;
 mod facts;
 mod graphql;
@@ -22,6 +23,7 @@ mod shape;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+pub use doctor::{Reached, Seen};
 pub use octocrab::secrecy::SecretString;
 use sluice::clock::Clock;
 use sluice::github::{

@@ -1,0 +1,171 @@
+//! What becomes of jobs when workers stop, lose their deliveries or die, and when deploys are
+//! paused.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sluice::ledger::Ledger;
+use sluice::names::{PrNumber, ProjectName};
+use sluice::pause::Pause;
+use sluice::queue::{Queue, Route};
+use sluice_worker::run::Graces;
+
+use crate::town::{PATIENCE, Setup, TAXED, Town};
+
+/// Alice's pull request, gated and then approved, on its way to prod.
+async fn on_its_way(town: &Town) -> sluice_sim::Pr {
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.carol.approves(&pr).await.unwrap();
+    pr
+}
+
+fn deploys(town: &Town) -> Route {
+    Route::Deploy(town.deps.projects[0].name.clone())
+}
+
+/// Waits until so many jobs are ready on a route.
+async fn until_waiting(town: &Town, route: &Route, jobs: u64) {
+    let waiting = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
+        while town.queue.waiting(route).await.unwrap().jobs != jobs {
+            ticks.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("it waits");
+}
+
+#[tokio::test]
+async fn a_gate_check_whose_delivery_is_lost_leaves_it_to_the_copy() {
+    let town = Town::start().await;
+    town.warehouse.hold_apply("warehouse_1");
+    let pr = town.pr("add-tax", "revenue", TAXED).await;
+    town.warehouse.until_applying("warehouse_1").await;
+    assert_eq!(town.losing.loses(&Route::Gate), 1);
+    town.until_told(&pr, |what| matches!(what, sluice::observe::What::Settled { .. })).await;
+    let killed = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
+        while town.warehouse.calls("killed") == 0 {
+            ticks.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, killed).await.expect("it is cancelled while it is held");
+    town.warehouse.release();
+    town.until_gated(&pr).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_deploy_whose_delivery_is_lost_goes_on_under_its_lease() {
+    let town = Town::start().await;
+    town.warehouse.hold_apply("prod");
+    let pr = on_its_way(&town).await;
+    town.warehouse.until_applying("prod").await;
+    assert_eq!(town.losing.loses(&deploys(&town)), 1);
+    town.warehouse.release();
+    town.until_deployed(&pr).await;
+    assert_eq!(town.warehouse.calls("killed"), 0);
+    assert_eq!(town.prod_applies(), 1, "its copy finds it done");
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_stops_ends_a_deploy_at_a_border_and_another_one_takes_it_up() {
+    let short = Graces { gate: Duration::ZERO, deploy: Duration::ZERO, border: PATIENCE };
+    let mut town = Town::of(Setup { graces: short, ..Setup::default() }).await;
+    town.warehouse.hold_apply("prod");
+    let pr = on_its_way(&town).await;
+    town.warehouse.until_applying("prod").await;
+    town.shutdown.drain.cancel();
+    town.warehouse.release();
+    town.is_followed_by_another_worker().await;
+    town.until_deployed(&pr).await;
+    assert_eq!(town.prod_applies(), 1, "the first one stopped before it changed anything");
+    assert_eq!(town.warehouse.calls("killed"), 0, "it stopped by itself");
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_stops_lets_a_deploy_finish_within_its_grace() {
+    let mut town = Town::start().await;
+    town.warehouse.hold_apply("prod");
+    let pr = on_its_way(&town).await;
+    town.warehouse.until_applying("prod").await;
+    town.shutdown.drain.cancel();
+    town.warehouse.release();
+    town.until_deployed(&pr).await;
+    town.is_followed_by_another_worker().await;
+    assert_eq!(town.prod_applies(), 1);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_is_told_twice_gives_its_jobs_back_at_once() {
+    let mut town = Town::start().await;
+    town.warehouse.hold_apply("prod");
+    let pr = on_its_way(&town).await;
+    town.warehouse.until_applying("prod").await;
+    town.shutdown.cut.cancel();
+    town.is_followed_by_another_worker().await;
+    assert_eq!(town.warehouse.calls("killed"), 1);
+    town.warehouse.release();
+    town.until_deployed(&pr).await;
+    assert_eq!(town.prod_applies(), 1);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_paused_projects_deploys_wait_and_go_on_when_it_is_resumed() {
+    let town = Town::start().await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    let pause = Pause {
+        project: None,
+        reason: "the warehouse is being moved".to_owned(),
+        by: "ann@ops".to_owned(),
+        since_ms: 1,
+    };
+    town.deps.pauses.pause(pause).await.unwrap();
+    // The worker has heard of it when it has left its subscription.
+    let route = deploys(&town);
+    let mut other = town.queue.consume(&route, 1).await.unwrap();
+    town.carol.approves(&pr).await.unwrap();
+    let delivery = tokio::time::timeout(PATIENCE, other.next()).await;
+    drop(delivery.expect("the worker does not take it"));
+    drop(other);
+    until_waiting(&town, &route, 1).await;
+    assert_eq!(town.prod_applies(), 0);
+    town.deps.pauses.resume(None).await.unwrap();
+    town.until_deployed(&pr).await;
+    town.finish().await;
+}
+
+/// A ledger in which every message has ended two workers.
+struct Deadly;
+
+#[async_trait]
+impl Ledger for Deadly {
+    async fn undertake_cleanup(&self, _: &ProjectName, _: PrNumber) {}
+    async fn withdraw_cleanup(&self, _: &ProjectName, _: PrNumber) {}
+    async fn is_cleanup_undertaken(&self, _: &ProjectName, _: PrNumber) -> bool {
+        false
+    }
+    async fn begin(&self, _: &str, _: &str) -> u32 {
+        2
+    }
+    async fn end(&self, _: &str, _: &str) {}
+    async fn oldest(&self, _: &Route) -> Option<u64> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_ended_two_workers_ends_no_third_one() {
+    let town = Town::of(Setup { ledger: Arc::new(Deadly), ..Setup::default() }).await;
+    town.pr("add-tax", "revenue", TAXED).await;
+    town.until_quiet().await;
+    let dead = town.queue.dead();
+    assert!(!dead.is_empty());
+    let reasons = dead.iter().map(|letter| letter.reason.as_str());
+    reasons.for_each(|why| assert_eq!(why, "poison: it ended 2 worker processes"));
+    town.finish_with(dead.len()).await;
+}

@@ -1,0 +1,122 @@
+//! What GitHub says of itself and of our token, for `sluice doctor`.
+//!
+//! Owns three questions that no job asks. Refuses to judge the answers.
+
+use http::header::DATE;
+use serde::Deserialize;
+use serde_json::Value;
+use sluice::clock::unix_ms;
+use sluice::github::GitHubError;
+use sluice::names::Repository;
+
+use super::HttpGitHub;
+use super::client::encoded;
+use super::limits::succeed;
+
+/// GitHub, as our token sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// GitHub's clock, to the second, in milliseconds since 1970; `None` when it does not say.
+    pub now_ms: Option<u64>,
+    /// What is left of the rate limit.
+    pub remaining: Option<u64>,
+}
+
+/// A repository, as our token sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The branch that pull requests go to unless said otherwise.
+    pub default_branch: String,
+    /// Whether the token may push, and so merge; `None` when GitHub does not say.
+    pub may_push: Option<bool>,
+    /// The checks that the default branch's protection demands, as far as the token may read it;
+    /// `None` when it may not, or nothing protects it.
+    pub required_checks: Option<Vec<String>>,
+}
+
+impl HttpGitHub {
+    /// Whether GitHub answers, and takes the token.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn reach(&self) -> Result<Reached, GitHubError> {
+        let now = self.client.clock.now();
+        let answer = self.client.get("doctor", "/rate_limit").await?;
+        let answer = succeed(answer, "the rate limit", now)?;
+        let date = answer.headers.get(DATE).and_then(|date| date.to_str().ok());
+        #[derive(Deserialize)]
+        struct Limits {
+            rate: Rate,
+        }
+        #[derive(Deserialize)]
+        struct Rate {
+            remaining: u64,
+        }
+        let limits = serde_json::from_slice::<Limits>(&answer.body).ok();
+        Ok(Reached {
+            now_ms: date.and_then(http_date_ms),
+            remaining: limits.map(|limits| limits.rate.remaining),
+        })
+    }
+
+    /// What the token sees of a repository.
+    ///
+    /// # Errors
+    /// GitHub does not answer, or does not show it.
+    pub async fn see(&self, repository: &Repository) -> Result<Seen, GitHubError> {
+        let shown = self.show(&format!("/repos/{repository}"), repository).await?;
+        let default_branch = shown["default_branch"].as_str().unwrap_or("main").to_owned();
+        let may_push = shown["permissions"]["push"].as_bool();
+        let branch = format!("/repos/{repository}/branches/{}", encoded(&default_branch));
+        let mut required: Vec<String> = Vec::new();
+        let mut is_known = false;
+        if let Ok(branch) = self.show(&branch, repository).await {
+            let contexts = &branch["protection"]["required_status_checks"]["contexts"];
+            is_known = contexts.is_array();
+            required.extend(strings(contexts));
+        }
+        let rules = format!("/repos/{repository}/rules/branches/{}", encoded(&default_branch));
+        if let Ok(rules) = self.show(&rules, repository).await {
+            is_known = true;
+            for rule in rules.as_array().into_iter().flatten() {
+                let checks = rule["parameters"]["required_status_checks"].as_array();
+                let contexts = checks.into_iter().flatten().map(|check| &check["context"]);
+                required.extend(contexts.filter_map(|name| Some(name.as_str()?.to_owned())));
+            }
+        }
+        let required_checks = is_known.then_some(required);
+        Ok(Seen { default_branch, may_push, required_checks })
+    }
+
+    async fn show(&self, path: &str, what: &Repository) -> Result<Value, GitHubError> {
+        let now = self.client.clock.now();
+        let answer = succeed(self.client.get("doctor", path).await?, what.as_str(), now)?;
+        Ok(serde_json::from_slice(&answer.body).unwrap_or_default())
+    }
+}
+
+fn strings(list: &Value) -> impl Iterator<Item = String> + '_ {
+    list.as_array().into_iter().flatten().filter_map(|text| Some(text.as_str()?.to_owned()))
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`, the only form that HTTP servers send today.
+fn http_date_ms(date: &str) -> Option<u64> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let parts: Vec<&str> = date.split_whitespace().collect();
+    let [_, day, month, year, time, "GMT"] = parts.as_slice() else { return None };
+    let month = MONTHS.iter().position(|name| name == month)? + 1;
+    let written = format!("{year}-{month:02}-{day}T{time}Z");
+    humantime::parse_rfc3339(&written).ok().map(unix_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_header_is_read() {
+        assert_eq!(http_date_ms("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777_000));
+        assert_eq!(http_date_ms("yesterday"), None);
+    }
+}
