@@ -17,7 +17,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::wish;
@@ -55,6 +55,8 @@ pub struct Lease {
     release: Mutex<Release>,
     /// Wakes the renewal when `release` has changed.
     decided: Notify,
+    /// What the store was told of that last: what it does when this process is lost.
+    heard: watch::Sender<Release>,
     lost: CancellationToken,
     /// What ends the waiting for leases within this one.
     cancel: CancellationToken,
@@ -71,6 +73,7 @@ impl Lease {
             phase: Mutex::default(),
             release: Mutex::new(grant.give_back),
             decided: Notify::new(),
+            heard: watch::Sender::new(grant.give_back),
             grant,
             lost: wish.outer.child_token(),
             cancel: wish.cancel.clone(),
@@ -118,6 +121,27 @@ impl Lease {
         }
     }
 
+    /// Means to reserve, and returns when the store knows: from then on the lease is reserved also
+    /// when this process is lost. [`Stop::Interrupted`] when the lease is lost first, which is
+    /// after `fence_after` at the latest.
+    pub async fn reserve(&self) -> Result<(), Stop> {
+        self.give_back(Release::Reserve);
+        let mut heard = self.heard.subscribe();
+        let known = tokio::select! {
+            biased;
+            () = self.lost.cancelled() => false,
+            heard = heard.wait_for(|heard| *heard == Release::Reserve) => heard.is_ok(),
+        };
+        let lost = || Stop::Interrupted("the lease was lost before it was reserved".to_owned());
+        if known { Ok(()) } else { Err(lost()) }
+    }
+
+    /// Whether it stays reserved although it was to be free: the store was not told.
+    fn stays_reserved(&self) -> bool {
+        let release = *self.release.lock().unwrap_or_else(PoisonError::into_inner);
+        release == Release::Free && *self.heard.borrow() == Release::Reserve
+    }
+
     /// Whether it was reserved for this pull request when it was taken: an earlier try applied.
     pub fn was_reserved(&self) -> bool {
         self.grant.give_back == Release::Reserve
@@ -151,7 +175,9 @@ impl Lease {
 /// Waits as the wish says; [`Stop::Later`] when it cannot be had, [`Stop::Interrupted`] when
 /// cancelled while waiting. While `work` runs, the leases are renewed on a task of their own. When
 /// they are lost, [`Lease::lost`] fires, `work` gets until the store could give them to somebody
-/// else to end (then it is dropped), and what it says is discarded for [`Stop::Interrupted`].
+/// else to end (then it is dropped), and what it says is discarded for [`Stop::Interrupted`]. The
+/// same is said when they were to be freed and stay reserved, because the store is away: whoever
+/// takes the job up again frees them.
 /// Dropping the future (or a panic in `work`) stops the renewal; the leases then end by their TTL.
 pub async fn hold<T>(
     keeper: &Keeper,
@@ -174,6 +200,9 @@ pub async fn hold<T>(
     let held = keeper.clock.instant().saturating_duration_since(granted);
     tell(keeper, &wish.job, What::LeaseEnded { key: label.clone(), held, end });
     match outcome {
+        Outcome::Ended(_) if end == LeaseEnd::Lost && lease.stays_reserved() => {
+            Err(Stop::Interrupted(format!("{label} could not be freed and stays reserved")))
+        }
         Outcome::Ended(result) => result,
         Outcome::Lost => Err(Stop::Interrupted(format!("the lease on {label} was lost"))),
     }
@@ -217,13 +246,21 @@ async fn give_back<T>(keeper: &Keeper, lease: &Lease, outcome: &Outcome<T>) -> L
         // Nothing can be given back; the store does what the last renewal said.
         return LeaseEnd::Lost;
     }
-    match wish::give_back(keeper, &lease.grant, release).await {
-        Ok(()) => LeaseEnd::Released,
-        // The work is done and stands; the next one waits for the TTL and the lock-delay, and then
-        // for what the last renewal said.
-        Err(error) => {
-            tracing::warn!(job = %lease.job.id, %error, "a lease could not be given back");
-            LeaseEnd::Lost
+    loop {
+        match wish::give_back(keeper, &lease.grant, release).await {
+            Ok(()) => return LeaseEnd::Released,
+            // The store is away for a moment, and the lease stands: it is asked again.
+            Err(LeaseError::Unavailable(why)) if keeper.clock.instant() < lease.fence_at() => {
+                tracing::warn!(job = %lease.job.id, why, "a lease is given back once more");
+                let left = lease.fence_at().saturating_duration_since(keeper.clock.instant());
+                keeper.clock.sleep(keeper.timings.renew_every().min(left)).await;
+            }
+            // The work is done and stands; the next one waits for the TTL and the lock-delay, and
+            // then for what the last renewal said.
+            Err(error) => {
+                tracing::warn!(job = %lease.job.id, %error, "a lease could not be given back");
+                return LeaseEnd::Lost;
+            }
         }
     }
 }
@@ -275,6 +312,7 @@ async fn renew(leases: Arc<dyn Leases>, timings: Timings, lease: Arc<Lease>) {
         match answer {
             Ok(()) => {
                 *lease.confirmed.lock().unwrap_or_else(PoisonError::into_inner) = sent;
+                lease.heard.send_replace(give_back);
             }
             Err(LeaseError::Lost(key)) => {
                 tracing::warn!(job = %lease.job.id, %key, "the lease is lost");

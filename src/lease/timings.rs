@@ -72,6 +72,13 @@ impl Timings {
         self.lock_delay
     }
 
+    /// For how long what works under a lease may go on without word of its holder, which may be
+    /// stopped: half of what is left after the self-fence, so that with the end of its processes it
+    /// is over before somebody else may begin.
+    pub fn silence(&self) -> Duration {
+        self.end_within() / 2
+    }
+
     /// When a job that could not have its lease comes back, unless the store knows better.
     pub(super) fn come_back_after(&self) -> Duration {
         self.renew_every * 3 / 2

@@ -57,7 +57,12 @@ pub(crate) async fn run(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
     let desk = Desk { job, policy, board, read_at: cx.deps.clock.instant() };
     let result = match &facts.state {
         PrState::Merged(commit) => resumed(cx, &desk, &facts, commit).await,
-        _ => deploy(cx, &desk, &facts).await,
+        _ => match deploy(cx, &desk, &facts).await {
+            Err(Stop::Refused(why)) if is_about(&why, Reason::AlreadyMerged) => {
+                merged_meanwhile(cx, &desk, why).await
+            }
+            result => result,
+        },
     };
     finish::show(cx, &desk, &facts, &result);
     // An end that nobody sees is none: the job comes back, finds the same, and shows it.
@@ -75,7 +80,7 @@ pub(crate) async fn run(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
 
 /// What was cleared is not what is there: another look follows by itself.
 async fn follow_up(cx: &Cx<'_>, job: &Deploy, refusals: &[Refusal]) -> Result<(), Stop> {
-    let is_about = |reason| refusals.iter().any(|refusal| refusal.reason == reason);
+    let is_about = |reason| is_about(refusals, reason);
     if is_about(Reason::PlanChanged) {
         // With the head as it is: people get a new preview to approve.
         return preview_again(cx, job).await;
@@ -136,7 +141,7 @@ async fn under_lease(
             Err(Stop::Refused(why)) => why,
             result => break result?,
         };
-        let is_about = |reason| why.iter().any(|refusal| refusal.reason == reason);
+        let is_about = |reason| is_about(&why, reason);
         // One automatic re-plan after a conflict; a base that moves is followed a little longer.
         let again = (is_about(Reason::Conflict) && plans == 1)
             || (is_about(Reason::BaseMoved) && plans < MOST_PLANS);
@@ -216,6 +221,24 @@ async fn resumed(
     cx.note("prod has what was merged: cleaning up");
     clean_up(cx, desk, facts, bridge).await;
     Ok(Deployed { done: None, merged: Merged::As(commit.clone()) })
+}
+
+/// It was merged while this deploy waited. When another copy of this very job did that (its message
+/// was taken from its worker, or came twice), there is nothing to refuse.
+async fn merged_meanwhile(
+    cx: &Cx<'_>,
+    desk: &Desk<'_>,
+    why: Vec<Refusal>,
+) -> Result<Deployed, Stop> {
+    let facts = cx.stage(Stage::Gate, cx.facts(desk.job.command.as_ref())).await?;
+    match &facts.state {
+        PrState::Merged(commit) => resumed(cx, desk, &facts, commit).await,
+        PrState::Open | PrState::Closed => Err(Stop::Refused(why)),
+    }
+}
+
+fn is_about(refusals: &[Refusal], reason: Reason) -> bool {
+    refusals.iter().any(|refusal| refusal.reason == reason)
 }
 
 /// Publishes a look at the pull request as it is now.

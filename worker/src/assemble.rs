@@ -157,7 +157,9 @@ pub fn engine(config: &Config, environments: Environments) -> anyhow::Result<Arc
     });
     let mirrors = mirrors.with_context(|| format!("cannot use {}", data.display()))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let bridges = Bridges::new(sqlmesh::Settings::new(environments), clock)?;
+    let silence = config.lease.timings.silence();
+    let settings = sqlmesh::Settings { silence, ..sqlmesh::Settings::new(environments) };
+    let bridges = Bridges::new(settings, clock)?;
     let patience = Duration::from_secs(60);
     Ok(Arc::new(SqlMesh::new(Arc::new(mirrors), Arc::new(bridges), data, patience)?))
 }

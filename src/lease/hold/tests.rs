@@ -302,3 +302,81 @@ async fn while_the_store_is_away_nothing_starts() {
     };
     tokio::join!(waiting, story).0.unwrap();
 }
+
+#[tokio::test]
+async fn a_reservation_counts_when_the_store_has_heard_it() {
+    let bench = Bench::new();
+    bench.store.mood(Mood::Well);
+    let work = hold(&bench.keeper, bench.wish(7, Wait::No), async |lease| {
+        bench.store.mood(Mood::Away);
+        let (reserved, ()) = tokio::join!(lease.reserve(), async {
+            bench.clock.sleepers(1).await;
+            assert_eq!(bench.given_back().await, Release::Free, "nobody was told yet");
+            bench.store.mood(Mood::Well);
+            bench.clock.advance(seconds(10)).await;
+        });
+        reserved.unwrap();
+        assert_eq!(bench.given_back().await, Release::Reserve);
+        Ok(())
+    });
+    work.await.unwrap();
+    assert_eq!(bench.standing().await, [Standing::Reserved]);
+}
+
+#[tokio::test]
+async fn a_reservation_that_the_store_does_not_hear_is_none() {
+    let bench = Bench::new();
+    let work = hold(&bench.keeper, bench.wish(7, Wait::No), async |lease| {
+        bench.store.mood(Mood::Away);
+        lease.reserve().await
+    });
+    let story = async {
+        bench.clock.sleepers(1).await;
+        bench.clock.advance(seconds(61)).await;
+    };
+    let (result, ()) = tokio::join!(work, story);
+    assert!(matches!(result, Err(Stop::Interrupted(_))), "{result:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_given_back_at_once_is_given_back_a_little_later() {
+    let bench = Bench::new();
+    let work = hold(&bench.keeper, bench.wish(7, Wait::No), async |_| {
+        bench.store.mood(Mood::Away);
+        Ok(())
+    });
+    let story = async {
+        bench.store.until_refused().await;
+        bench.store.mood(Mood::Well);
+        loop {
+            bench.clock.advance(seconds(1)).await;
+        }
+    };
+    tokio::select! {
+        result = work => result.unwrap(),
+        () = story => {}
+    }
+    assert_eq!(bench.standing().await, []);
+}
+
+#[tokio::test]
+async fn a_job_that_could_not_free_its_reservation_is_not_done() {
+    let bench = Bench::new();
+    let work = hold(&bench.keeper, bench.wish(7, Wait::No), async |lease| {
+        lease.reserve().await?;
+        bench.store.mood(Mood::Away);
+        lease.give_back(Release::Free);
+        Ok(())
+    });
+    let story = async {
+        bench.clock.sleepers(1).await;
+        bench.clock.advance(seconds(200)).await;
+    };
+    let (result, ()) = tokio::join!(work, story);
+    assert!(
+        matches!(&result, Err(Stop::Interrupted(why)) if why.contains("stays reserved")),
+        "{result:?}"
+    );
+    bench.store.mood(Mood::Well);
+    assert_eq!(bench.standing().await, [Standing::Reserved]);
+}

@@ -81,7 +81,7 @@ impl Ticket {
         finish::show_applying(cx, desk, facts, plan);
         desk.board.flush().await.map_err(stop_of_github)?;
         if plan.has_effect {
-            environment.give_back(Release::Reserve);
+            environment.reserve().await?;
         }
         let board = &desk.board;
         let check = CheckKind::Deploy;

@@ -53,6 +53,10 @@ pub struct Settings {
     pub idle: Duration,
     /// How many jobs of one interpreter run at once.
     pub max_jobs: usize,
+    /// After how long without word of this worker its jobs are ended: it may be stopped, or starved,
+    /// and its leases gone. With the time after which a lease is fenced it must be less than the
+    /// lease's TTL and lock-delay.
+    pub silence: Duration,
 }
 
 impl Settings {
@@ -64,6 +68,7 @@ impl Settings {
             start_within: Duration::from_secs(120),
             idle: Duration::from_secs(15 * 60),
             max_jobs: 16,
+            silence: Duration::from_secs(30),
         }
     }
 }
@@ -88,6 +93,7 @@ impl Bridges {
             max_jobs: settings.max_jobs,
             start_within: settings.start_within,
             idle: settings.idle,
+            silence: settings.silence,
         };
         let servers = Servers::new(common, clock);
         Ok(Self { settings, servers, located: Mutex::default(), _folder: folder })

@@ -1,7 +1,8 @@
 //! One fork server: its start, its end, and word of the jobs that ended.
 //!
 //! Owns the process. It is told to end by the end of its standard input, so that it also ends when
-//! this worker is killed; only when it does not is it killed, and what its jobs had started is then
+//! this worker is killed, and by silence there, so that it also ends when this worker is stopped;
+//! only when it does not is it killed, and what its jobs had started is then
 //! found by its mark.
 
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::BufReader;
+use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -26,6 +27,9 @@ use super::wire::{self, End, Notice};
 
 /// How long an orderly end may take; the server itself gives its jobs 8 s.
 const ORDERLY_END: Duration = Duration::from_secs(9);
+
+/// One word that is late, or two, are not silence.
+const WORDS_PER_SILENCE: u32 = 5;
 
 /// How a fork server is started.
 pub(super) struct Launch {
@@ -43,6 +47,8 @@ pub(super) struct Launch {
     pub(super) start_within: Duration,
     /// After how long without a job it ends.
     pub(super) idle: Duration,
+    /// After how long without word of this worker it ends.
+    pub(super) silence: Duration,
 }
 
 /// Why a fork server did not start.
@@ -114,9 +120,13 @@ impl Server {
             jobs: jobs.clone(),
             _stop_on_drop: stopping.clone().drop_guard(),
         };
-        let idle = launch.idle;
+        let (idle, silence, mut lifeline) = (launch.idle, launch.silence, lifeline);
         tokio::spawn(async move {
-            supervise(control, &ends, &stopping, idle_for(&ends, &jobs, idle)).await;
+            let idle = idle_for(&ends, &jobs, idle);
+            tokio::select! {
+                () = supervise(control, &ends, &stopping, idle) => {}
+                () = live(&mut lifeline, silence) => {}
+            }
             stopping.cancel();
             end(child, lifeline, mark).await;
             ends.close();
@@ -154,6 +164,8 @@ fn command(launch: &Launch, mark: &Mark) -> Command {
         .arg(&launch.socket)
         .arg("--max-jobs")
         .arg(launch.max_jobs.to_string())
+        .arg("--silence-s")
+        .arg(launch.silence.as_secs_f64().to_string())
         .current_dir(&launch.scripts)
         .env_clear()
         .envs(launch.environment.iter().map(|(name, value)| (name, value)))
@@ -202,6 +214,17 @@ async fn supervise(
         () = stopping.cancelled() => {}
         () = notices => {}
         () = idle => tracing::info!("bridge ends, it had nothing to do"),
+    }
+}
+
+/// Says that this worker lives, several times within what the server bears. Returns when the server
+/// does not listen any more.
+async fn live(lifeline: &mut ChildStdin, silence: Duration) {
+    loop {
+        if let Err(error) = lifeline.write_all(b".").await {
+            return tracing::warn!(%error, "a bridge does not listen");
+        }
+        tokio::time::sleep(silence / WORDS_PER_SILENCE).await;
     }
 }
 

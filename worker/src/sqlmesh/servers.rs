@@ -48,6 +48,7 @@ pub(super) struct Common {
     pub(super) max_jobs: usize,
     pub(super) start_within: Duration,
     pub(super) idle: Duration,
+    pub(super) silence: Duration,
 }
 
 /// One kind of fork server.
@@ -141,6 +142,7 @@ impl Servers {
             max_jobs: self.common.max_jobs,
             start_within: self.common.start_within,
             idle: self.common.idle,
+            silence: self.common.silence,
         })
     }
 }

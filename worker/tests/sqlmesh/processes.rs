@@ -1,6 +1,7 @@
 //! Whatever ends a job, nothing of it is left.
 
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -72,12 +73,12 @@ async fn a_killed_job_is_an_error_and_its_orphans_go() {
     drop(shop);
 }
 
-/// Not a test of its own: what `nothing_outlives_a_killed_worker` starts and kills.
+/// Not a test of its own: what the next two start, and kill or stop.
 #[tokio::test]
 async fn worker_to_be_killed() {
     let Some(folder) = std::env::var_os("SLUICE_TEST_WORKER") else { return };
     let folder = tempfile::Builder::new().prefix("worker-").tempdir_in(folder).unwrap();
-    let shop = Shop::at(folder).await;
+    let shop = Shop::with(folder, |settings| settings.silence = Duration::from_secs(2)).await;
     let pids = shop.folder.path().parent().unwrap();
     shop.write("models/stuck.py", &stuck_model(pids));
     let mut session = shop.loaded().await;
@@ -86,20 +87,38 @@ async fn worker_to_be_killed() {
     panic!("it ended: {outcome:?}");
 }
 
+fn worker(folder: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "processes::worker_to_be_killed"])
+        .env("SLUICE_TEST_WORKER", folder)
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
 #[tokio::test]
 async fn nothing_outlives_a_killed_worker() {
     let folder = tempfile::tempdir().unwrap();
-    let mut worker = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "processes::worker_to_be_killed"])
-        .env("SLUICE_TEST_WORKER", folder.path())
-        .stdin(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut worker = worker(folder.path());
     let pids = stuck_pids(folder.path()).await;
     worker.kill().unwrap();
     worker.wait().unwrap();
     let gone = until("server and job are gone", || pids.iter().all(|pid| !runs(*pid)));
     tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_writes_on_under_a_stopped_worker() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut worker = worker(folder.path());
+    let pids = stuck_pids(folder.path()).await;
+    let process = Pid::from_raw(i32::try_from(worker.id()).unwrap());
+    kill(process, Signal::SIGSTOP).unwrap();
+    let gone = until("server and job are gone", || pids.iter().all(|pid| !runs(*pid)));
+    let gone = tokio::time::timeout(Duration::from_secs(12), gone).await;
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    gone.unwrap();
 }
 
 struct Kept(Arc<AtomicBool>);

@@ -35,11 +35,18 @@ impl Shop {
 
     /// A shop in a folder that may hold one already.
     pub(crate) async fn at(folder: TempDir) -> Self {
+        Self::with(folder, |_| {}).await
+    }
+
+    /// The same, with other bounds.
+    pub(crate) async fn with(folder: TempDir, set: impl FnOnce(&mut Settings)) -> Self {
         let told = Arc::new(|line: &str| eprintln!("{line}"));
         let environments =
             Environments { folder: default_folder().unwrap(), base: "python3".into(), told };
         let python = environments.interpreter(REQUIREMENTS).await.unwrap();
-        let bridges = Bridges::new(Settings::new(environments), Arc::new(SystemClock)).unwrap();
+        let mut settings = Settings::new(environments);
+        set(&mut settings);
+        let bridges = Bridges::new(settings, Arc::new(SystemClock)).unwrap();
         let shop = Self { folder, project: project(python), bridges };
         if !shop.path("config.yaml").exists() {
             shop.write("config.yaml", &config(&shop.path("warehouse.duckdb").display(), ""));

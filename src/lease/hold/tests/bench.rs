@@ -34,11 +34,17 @@ pub(super) struct Store {
     mood: Mutex<Mood>,
     pub(super) renewals: AtomicUsize,
     renewed: Notify,
+    refused: Notify,
 }
 
 impl Store {
     pub(super) fn mood(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
+    }
+
+    /// Waits until it was asked while it was away.
+    pub(super) async fn until_refused(&self) {
+        self.refused.notified().await;
     }
 
     /// Waits until so many renewals were answered.
@@ -58,7 +64,10 @@ impl Store {
         let mood = *self.mood.lock().unwrap();
         match mood {
             Mood::Well => Ok(()),
-            Mood::Away => Err(LeaseError::Unavailable("away".to_owned())),
+            Mood::Away => {
+                self.refused.notify_one();
+                Err(LeaseError::Unavailable("away".to_owned()))
+            }
             Mood::Silent => std::future::pending().await,
         }
     }
@@ -130,6 +139,7 @@ impl Bench {
             mood: Mutex::new(Mood::Well),
             renewals: AtomicUsize::new(0),
             renewed: Notify::new(),
+            refused: Notify::new(),
         });
         let diary = Arc::new(Diary::default());
         let keeper = Keeper {
@@ -159,6 +169,11 @@ impl Bench {
 
     pub(super) async fn standing(&self) -> Vec<Standing> {
         self.store.inspect(&project()).await.unwrap().iter().map(|info| info.standing).collect()
+    }
+
+    /// What prod becomes when its holder is lost now.
+    pub(super) async fn given_back(&self) -> Release {
+        self.store.inspect(&project()).await.unwrap()[0].give_back
     }
 
     /// What an operator's unlock does.

@@ -1,7 +1,7 @@
 """Entry: takes the descriptors away from whatever prints, imports SQLMesh once, then serves.
 
-Descriptor 0 is the worker's lifeline (its end of file means that the worker is gone), descriptor 1
-carries what the server itself has to say. Both move before anything else is imported, because
+Descriptor 0 is the worker's lifeline (a byte now and then; its end of file, or silence, means that
+the worker is gone), descriptor 1 carries what the server itself has to say. Both move before anything else is imported, because
 SQLMesh and project code print.
 """
 
@@ -20,7 +20,8 @@ def main() -> int:
 
     arguments = argparse.ArgumentParser(prog="sluice_bridge")
     arguments.add_argument("--socket", required=True)
-    arguments.add_argument("--max-jobs", type=int, default=16)
+    arguments.add_argument("--max-jobs", type=int, required=True)
+    arguments.add_argument("--silence-s", type=float, required=True)
     options = arguments.parse_args()
 
     os.environ.setdefault("MAX_FORK_WORKERS", "1")
@@ -35,7 +36,8 @@ def main() -> int:
         server.announce(control, {"failed": {"message": f"{type(error).__name__}: {error}"[:4000]}})
         return 3
     sys.path[:] = [entry for entry in sys.path if entry and os.path.abspath(entry) != home]
-    server.Server(options.socket, lifeline, control, options.max_jobs).serve(versions)
+    limits = server.Limits(options.max_jobs, options.silence_s)
+    server.Server(options.socket, lifeline, control, limits).serve(versions)
     return 0
 
 

@@ -38,11 +38,21 @@ class Job(t.NamedTuple):
     connection: socket.socket
 
 
+class Limits(t.NamedTuple):
+    """How many jobs run at once, and for how long the worker may say nothing at its lifeline: one
+    that is stopped may have lost its leases, while its jobs would write on."""
+
+    max_jobs: int
+    silence_s: float
+
+
 class Server:
     """Accepts, forks, reaps, and ends what has lost its worker."""
 
-    def __init__(self, path: str, lifeline: int, control: int, max_jobs: int) -> None:
-        self._lifeline, self._control, self._max_jobs = lifeline, control, max_jobs
+    def __init__(self, path: str, lifeline: int, control: int, limits: Limits) -> None:
+        self._lifeline, self._control = lifeline, control
+        self._max_jobs, self._silence_s = limits
+        self._heard_at = time.monotonic()
         self._jobs: dict[int, Job] = {}
         self._numbers = 0
         self._dying: set[int] = set()
@@ -58,7 +68,8 @@ class Server:
         os.set_blocking(self._waker, False)
 
     def serve(self, versions: dict[str, t.Any]) -> None:
-        """Serves until the lifeline ends, then ends every job and returns."""
+        """Serves until the lifeline ends or falls silent, then ends every job and returns."""
+        self._heard_at = time.monotonic()
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         announce(self._control, {"ready": {"protocol": PROTOCOL, **versions}})
@@ -82,9 +93,13 @@ class Server:
                 # Only the hang-up: what is said on the connection belongs to the child.
                 poll.register(job.connection, select.POLLRDHUP)
                 watched[job.connection.fileno()] = job.pid
-        for descriptor, _ in poll.poll(SWEEP_MS if self._dying or self._ended else None):
+        patience_ms = self._silence_s * 1000 / 4
+        wait_ms = min(SWEEP_MS, patience_ms) if self._dying or self._ended else patience_ms
+        for descriptor, _ in poll.poll(wait_ms):
             if descriptor == self._lifeline:
-                return False
+                if not os.read(self._lifeline, 4096):
+                    return False
+                self._heard_at = time.monotonic()
             if descriptor == self._woken:
                 os.read(self._woken, 4096)
             elif descriptor == self._listener.fileno():
@@ -92,7 +107,10 @@ class Server:
             else:
                 self._dying.add(watched[descriptor])
         self._settle()
-        return True
+        if time.monotonic() - self._heard_at <= self._silence_s:
+            return True
+        print(f"the worker said nothing for {self._silence_s} s: ending", file=sys.stderr)
+        return False
 
     def _settle(self) -> None:
         self._reap()
