@@ -45,20 +45,23 @@
 //! their own, or taken from a worker by the broker or a cancel. A crash does not change the order.
 //! Between apply and merge prod loses nothing that it ran. In the end prod and main agree.
 //!
-//! # Assumed, and not in the code yet
+//! # Found by it
 //!
-//! Four guards stand in the model because it found that the protocol needs them. The table shows
-//! what happens without each:
+//! Four guards are in the code because the model broke a promise without them. The table shows how:
 //!
 //! - `bridge_deadline`: a worker that is stopped (SIGSTOP) leaves its bridge writing within a stage
-//!   for as long as the stage takes, past TTL and lock-delay; somebody else begins to write.
+//!   for as long as the stage takes, past TTL and lock-delay; somebody else begins to write. The
+//!   fork server ends its jobs when it hears nothing of its worker (`Timings::silence`).
 //! - `release_confirmed`: the store is away just when a deploy that has merged gives prod back. The
 //!   message is settled, prod stays reserved for a pull request that has no job any more, and every
-//!   other deploy steps aside for it, for ever.
+//!   other deploy steps aside for it, for ever. `hold` asks again, and at last says that the job is
+//!   not done.
 //! - `reservation_first`: prod is to be reserved before the first stage, but nobody waits for the
 //!   store to have heard it: a worker that dies before that leaves prod to whoever asks.
+//!   `Lease::reserve` waits.
 //! - `knows_own_merge`: a copy of a deploy that waits for the lease while the first one merges
-//!   refuses with "merged already", and shows that over the success.
+//!   refuses with "merged already", and shows that over the success. `merged_meanwhile` looks
+//!   whether that was this very deploy.
 //!
 //! # Left out
 //!

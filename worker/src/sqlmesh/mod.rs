@@ -53,9 +53,9 @@ pub struct Settings {
     pub idle: Duration,
     /// How many jobs of one interpreter run at once.
     pub max_jobs: usize,
-    /// After how long without word of this worker its jobs are ended: it may be stopped, or starved,
-    /// and its leases gone. With the time after which a lease is fenced it must be less than the
-    /// lease's TTL and lock-delay.
+    /// After how long without word of this worker its jobs are ended: it may be stopped, and its
+    /// leases gone. With the time after which a lease is fenced it must be less than the lease's
+    /// TTL and lock-delay.
     pub silence: Duration,
 }
 
