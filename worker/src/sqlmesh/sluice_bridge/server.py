@@ -62,7 +62,7 @@ class Server:
         mask = os.umask(0o177)
         self._listener.bind(path)
         os.umask(mask)
-        self._listener.listen(max_jobs)
+        self._listener.listen(self._max_jobs)
         self._woken, self._waker = os.pipe()
         os.set_blocking(self._woken, False)
         os.set_blocking(self._waker, False)
