@@ -100,7 +100,7 @@ class Server:
                 if not os.read(self._lifeline, 4096):
                     return False
                 self._heard_at = time.monotonic()
-            if descriptor == self._woken:
+            elif descriptor == self._woken:
                 os.read(self._woken, 4096)
             elif descriptor == self._listener.fileno():
                 self._accept()
