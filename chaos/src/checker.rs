@@ -108,12 +108,15 @@ impl Found<'_> {
     /// and prod are the same.
     fn merged_is_what_was_applied(&mut self) {
         let record = self.record;
-        let mut last = BTreeMap::<u64, &ApplyLine>::new();
+        let [mut last, mut begun] = [(); 2].map(|()| BTreeMap::<u64, &ApplyLine>::new());
         for line in &record.lines {
-            if let Happened::Promoted { apply, .. } = &line.what
-                && apply.environment == "prod"
-            {
-                last.insert(apply.pr, apply);
+            let (applies, apply) = match &line.what {
+                Happened::Promoted { apply, .. } => (&mut last, apply),
+                Happened::ApplyBegan(apply) => (&mut begun, apply),
+                _ => continue,
+            };
+            if apply.environment == "prod" {
+                applies.insert(apply.pr, apply);
             }
         }
         for pull in &record.pulls {
@@ -123,7 +126,9 @@ impl Found<'_> {
                 }
                 continue;
             };
-            let applied = last.get(&pull.number);
+            // A bridge that is killed between its promotion and the record of it leaves only the
+            // beginning; whether prod has it shows below.
+            let applied = last.get(&pull.number).or(begun.get(&pull.number));
             if !applied.is_some_and(|apply| apply.head == pull.head && apply.tree == *tree) {
                 let what =
                     format!("{} with tree {tree} was merged, {applied:?} applied", pull.head);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::{Applied, Checkout, Plan};
-use crate::github::Facts;
+use crate::github::{Facts, PrState};
 use crate::lease::Release;
 use crate::lease::hold::Lease;
 use crate::outcome::{Reason, Stop};
@@ -131,6 +131,10 @@ async fn mergeable_facts(cx: &Cx<'_>, desk: &Desk<'_>) -> Result<Facts, Stop> {
     let mut pause = ASK_FIRST;
     loop {
         let facts = cx.facts(desk.job.command.as_ref()).await?;
+        if facts.state != PrState::Open {
+            // GitHub says of it neither yes nor no, and never will: the decision has its own words.
+            return Ok(facts);
+        }
         match mergeability::decide(&facts, &desk.policy, &own) {
             Mergeability::Yes => return Ok(facts),
             Mergeability::No(refusals) => return Err(Stop::Refused(refusals)),

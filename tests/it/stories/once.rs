@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use sluice::job::{Envelope, GateCheck, Job, Refresh, Scope};
+use sluice::job::{Deploy, Envelope, GateCheck, Job, Refresh, Scope};
 use sluice::names::{PrNumber, Sha};
-use sluice::outcome::Stage;
+use sluice::outcome::{Disposition, Reason, Stage};
+use sluice::pipeline::{Signals, perform};
 use sluice_sim::faults::{Answer, Matching};
 use sluice_sim::world::CheckStatus;
 use sluice_sim::{Pr, PrSpec};
 
-use crate::town::{TAXED, Town};
+use crate::town::{DEPLOY, TAXED, Town};
 
 #[tokio::test]
 async fn two_events_at_once_show_everything_once() {
@@ -70,5 +71,35 @@ async fn an_environment_that_cannot_be_removed_takes_no_deploy_back() {
     assert!(town.notes(&pr).contains("could not be removed"), "{}", town.notes(&pr));
     assert_eq!(town.warehouse.calls("open"), 2, "the gate's session and the deploy's, no third");
     assert_eq!(town.deploys(&pr), [sluice::outcome::DeployOutcome::Deployed]);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_copy_that_waited_while_the_first_one_merged_does_not_talk_over_it() {
+    let town = Town::start().await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.warehouse.hold_apply("prod");
+    town.carol.approves(&pr).await.unwrap();
+    town.warehouse.until_applying("prod").await;
+
+    let now_ms = sluice::clock::unix_ms(town.deps.clock.now());
+    let deploy = Job::Deploy(Deploy {
+        project: town.deps.projects[0].name.clone(),
+        pr: PrNumber(pr.number),
+        head: Sha::new(town.see(&pr).head.as_str()).unwrap(),
+        command: None,
+        signalled_ms: now_ms,
+    });
+    let (deps, copy) = (town.deps.clone(), Envelope::new(deploy, "a copy", now_ms));
+    let copy =
+        tokio::spawn(async move { Box::pin(perform(&deps, &copy, 0, Signals::default())).await });
+    town.until_says(&pr, DEPLOY, "Waiting").await;
+
+    town.warehouse.release();
+    town.until_deployed(&pr).await;
+    assert_eq!(copy.await.unwrap(), Disposition::Done);
+    assert!(town.says(&pr, DEPLOY).starts_with("Deployed to Prod"), "{}", town.says(&pr, DEPLOY));
+    assert!(!town.refusals(&pr).contains(&Reason::AlreadyMerged));
+    assert_eq!(town.prod_applies(), 1);
     town.finish().await;
 }
