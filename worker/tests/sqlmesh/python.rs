@@ -66,9 +66,9 @@ async fn a_server_outlives_a_connection_that_fails() {
     runs(
         "
 import errno, os, socket
-from sluice_bridge.server import Server
+from sluice_bridge.server import Limits, Server
 
-server = Server('s', 0, 1, 0)
+server = Server('s', 0, 1, Limits(max_jobs=0, silence_s=60))
 gone = socket.socket(socket.AF_UNIX)
 gone.connect('s')
 gone.close()
