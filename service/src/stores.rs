@@ -68,9 +68,17 @@ impl Stores {
     /// process.
     ///
     /// # Errors
-    /// An address or a certificate that cannot be used. Whether the stores answer is for their
-    /// `check` to say: they may come later. Must be called within a Tokio runtime.
+    /// An address or a certificate that cannot be used, or a queue that others can take jobs from
+    /// while the leases are this process's own: two such processes would both have `prod`. Whether
+    /// the stores answer is for their `check` to say: they may come later. Must be called within a
+    /// Tokio runtime.
     pub fn connect(config: &Config, name: &str, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let (queue, leases) = (&config.queue.url, &config.lease.url);
+        anyhow::ensure!(
+            *queue == QueueStore::Memory || *leases != LeaseStore::Memory,
+            "queue.url is a RabbitMQ and lease.url is \"memory:\": another process that takes jobs \
+             from the same queue would not see this one's leases; name a Redis (\"redis://…\")"
+        );
         let (queue, dead) = queues(config, name, clock)?;
         match &config.lease.url {
             LeaseStore::Memory => Ok(Self::with_memory(queue, dead, clock)),
@@ -169,5 +177,38 @@ fn queues(config: &Config, name: &str, clock: &Arc<dyn Clock>) -> anyhow::Result
             let queue = Arc::new(AmqpQueue::connect(settings, clock.clone())?);
             Ok((queue.clone(), queue))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use sluice::clock::SystemClock;
+    use sluice::config::Variables;
+
+    use super::*;
+
+    fn connected(queue: &str, lease: &str) -> Result<(), String> {
+        let variables: Variables = [
+            ("SLUICE_QUEUE__URL", queue),
+            ("SLUICE_LEASE__URL", lease),
+            ("SLUICE_PROJECT__0__NAME", "w"),
+            ("SLUICE_PROJECT__0__REPOSITORY", "a/b"),
+            ("SLUICE_PROJECT__0__PYTHON", "python3"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        let config = Config::load(None, &variables, &[]).unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        Stores::connect(&config, "test", &clock).map(drop).map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn leases_of_one_process_do_not_guard_a_queue_of_many() {
+        let refused = connected("amqp://127.0.0.1:1/%2f", "memory:").unwrap_err();
+        assert!(refused.contains("name a Redis"), "{refused}");
+        connected("memory:", "memory:").unwrap();
+        connected("memory:", "redis://127.0.0.1:1/0").unwrap();
+        connected("amqp://127.0.0.1:1/%2f", "redis://127.0.0.1:1/0").unwrap();
     }
 }
