@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use sluice::lease::Standing;
+use sluice::observe::{LeaseEnd, What};
 use sluice::outcome::{DeployOutcome, Stage};
 use sluice_sim::faults::MergeFault;
 use sluice_sim::world::{CheckConclusion, CheckRunChange, NewCheckRun, Protection};
 use sluice_sim::{Pr, World};
 
-use crate::town::{DEPLOY, Setup, TAXED, Town};
+use crate::town::{Answers, DEPLOY, Setup, TAXED, Town};
 
 const RENAMED: &str = "SELECT 1 AS id\n";
 const RESERVED: &str = r#"sluice_applied_not_merged{project="warehouse"}"#;
@@ -168,4 +169,20 @@ async fn an_apply_that_fails_before_it_promotes_frees_prod() {
     assert_eq!(town.stages(&a, Stage::Apply), 2, "tried again");
     town.carol.approves(&b).await.unwrap();
     the_next_deploys(town, &b, 1).await;
+}
+
+#[tokio::test]
+async fn nothing_is_applied_before_the_store_knows_that_prod_is_kept() {
+    let town = Town::start().await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.leases.answers_renewals(Answers::No);
+    town.carol.approves(&pr).await.unwrap();
+    town.until_told(&pr, |what| {
+        matches!(what, What::LeaseEnded { key, end: LeaseEnd::Lost, .. } if key.ends_with("/prod"))
+    })
+    .await;
+    assert_eq!(town.prod_applies(), 0, "it was applied while prod was anybody's");
+    town.leases.answers_renewals(Answers::Yes);
+    town.until_deployed(&pr).await;
+    town.finish().await;
 }

@@ -14,11 +14,24 @@ pub struct Losable {
     leases: MemoryLeases,
     held: Mutex<Vec<Grant>>,
     noticed: watch::Sender<bool>,
+    /// Whether renewals get an answer.
+    renews: watch::Sender<bool>,
+}
+
+/// Whether the store answers.
+pub enum Answers {
+    Yes,
+    No,
 }
 
 impl Losable {
     pub fn new(leases: MemoryLeases) -> Self {
-        Self { leases, held: Mutex::default(), noticed: watch::Sender::default() }
+        Self {
+            leases,
+            held: Mutex::default(),
+            noticed: watch::Sender::default(),
+            renews: watch::Sender::new(true),
+        }
     }
 
     /// Takes everything from everybody: the next renewal finds nothing.
@@ -32,6 +45,11 @@ impl Losable {
 }
 
 impl Losable {
+    /// Makes the store leave renewals without an answer, and answer again.
+    pub fn answers_renewals(&self, answers: Answers) {
+        self.renews.send_replace(matches!(answers, Answers::Yes));
+    }
+
     /// Waits until a holder has found out.
     pub async fn until_noticed(&self) {
         self.noticed.subscribe().wait_for(|noticed| *noticed).await.unwrap();
@@ -52,6 +70,7 @@ impl Leases for Losable {
         phase: &str,
         give_back: Release,
     ) -> Result<(), LeaseError> {
+        drop(self.renews.subscribe().wait_for(|renews| *renews).await.unwrap());
         let renewed = self.leases.renew(grant, phase, give_back).await;
         if renewed.is_err() {
             self.noticed.send_replace(true);

@@ -29,7 +29,7 @@ mod succession;
 
 pub use engine::{Scripted, Warehouse};
 use heard::Heard;
-pub use leases::Losable;
+pub use leases::{Answers, Losable};
 pub use losing::Losing;
 pub use once::shown_twice;
 use setup::Behind;
