@@ -92,6 +92,20 @@ fn merging_something_else_than_was_applied_breaks_i3() {
 }
 
 #[test]
+fn a_merge_of_what_a_killed_bridge_left_unsaid_is_judged_by_what_prod_runs() {
+    let unsaid = |record: &mut Record| {
+        record.lines.retain(|line| !matches!(line.what, Happened::Promoted { .. }));
+    };
+    assert_eq!(broken(unsaid), [""; 0]);
+    let model = ("orders".to_owned(), "SELECT 1".to_owned());
+    let lacks_it = |record: &mut Record| {
+        unsaid(record);
+        record.main.extend([model]);
+    };
+    assert_eq!(broken(lacks_it), ["I3"]);
+}
+
+#[test]
 fn a_job_without_an_end_or_with_two_breaks_i4() {
     let lost = Happened::Published(job("deploy-2", 2));
     assert_eq!(broken(|record| record.lines.push(line(1080, lost))), ["I4"]);
