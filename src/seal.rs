@@ -166,9 +166,12 @@ pub fn is_sealed(summary: &str) -> bool {
 }
 
 impl GateResult {
-    /// What a plan does now that the previewed one did not, and the reverse, in sentences. Empty
-    /// exactly when the digests are the same.
-    pub fn difference(&self, now: &[DirectChange]) -> Vec<String> {
+    /// What a plan does that its preview did not show, in sentences; empty when whoever approved the
+    /// preview approved all of it.
+    ///
+    /// What was previewed and is now left alone is no surprise: others have deployed it since, or it
+    /// was never this change's, as prod moved while the preview was made (decision 18).
+    pub fn unforeseen(&self, now: &[DirectChange]) -> Vec<String> {
         let Some(previewed) = &self.plan_digest else {
             return vec!["No plan was previewed for this head.".to_owned()];
         };
@@ -177,6 +180,9 @@ impl GateResult {
         }
         if *previewed != plan_digest(&self.digest_input) {
             return vec!["The previewed plan was too large to be kept, but it was another.".into()];
+        }
+        if now.iter().all(|change| self.digest_input.contains(change)) {
+            return Vec::new();
         }
         difference(&self.digest_input, now)
     }

@@ -26,15 +26,26 @@ fn main() -> anyhow::Result<()> {
     runtime.enable_all().build()?.block_on(measure(&machine))
 }
 
+/// All measurements, or those that are named.
 async fn measure(machine: &Machine) -> anyhow::Result<()> {
+    let named: Vec<String> = std::env::args().skip(1).collect();
+    let is_wanted = |name: &str| named.is_empty() || named.iter().any(|wanted| wanted == name);
     machine.thaw().await?;
-    for prefetch in [16, 64] {
+    for prefetch in [16, 64].into_iter().filter(|_| is_wanted("jobs")) {
         println!("{}", Box::pin(jobs::measure(machine, prefetch)).await?);
     }
-    println!("{}", Box::pin(webhooks::measure(machine)).await?);
-    println!("{}", Box::pin(handoff::measure(machine)).await?);
-    println!("{}", Box::pin(waiting::measure(machine)).await?);
-    println!("{}", Box::pin(idle::measure(machine)).await?);
+    if is_wanted("webhooks") {
+        println!("{}", Box::pin(webhooks::measure(machine)).await?);
+    }
+    if is_wanted("handoff") {
+        println!("{}", Box::pin(handoff::measure(machine)).await?);
+    }
+    if is_wanted("waiting") {
+        println!("{}", Box::pin(waiting::measure(machine)).await?);
+    }
+    if is_wanted("idle") {
+        println!("{}", Box::pin(idle::measure(machine)).await?);
+    }
     Ok(())
 }
 

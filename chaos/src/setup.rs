@@ -150,7 +150,6 @@ impl Setup {
             ca_file: None,
             key_prefix: self.prefix.clone(),
             timings: self.timings()?,
-            connections: 8,
         })?)
     }
 

@@ -91,8 +91,8 @@ fn a_large_plan_travels_as_its_digest() {
     assert!(line.len() < 2_000, "{} bytes", line.len());
     let travelled = unsealed(&line).unwrap();
     assert_eq!(travelled.digest_input, []);
-    assert_eq!(travelled.difference(&many), [""; 0], "the digest is the plan's");
-    assert_eq!(travelled.difference(&many[1..]).len(), 1);
+    assert_eq!(travelled.unforeseen(&many), [""; 0], "the digest is the plan's");
+    assert_eq!(travelled.unforeseen(&many[1..]).len(), 1, "nobody can tell what was shown");
     let most: Vec<DirectChange> = many.into_iter().take(48).collect();
     let line = seal(&result(most.clone()), &key());
     assert_eq!(unsealed(&line).unwrap().digest_input, most, "{} bytes", line.len());
@@ -133,7 +133,24 @@ fn a_difference_is_told_by_model() {
         [change("db.gone"), change("db.orders"), change("db.rewritten"), change("db.same")];
     insta::assert_snapshot!(difference(&previewed, &now).join("\n"));
     let none = GateResult { plan_digest: None, ..result(vec![]) };
-    assert_eq!(none.difference(&[]), ["No plan was previewed for this head."]);
+    assert_eq!(none.unforeseen(&[]), ["No plan was previewed for this head."]);
+}
+
+#[test]
+fn a_plan_may_do_less_than_its_preview_and_nothing_else() {
+    let shown = result(vec![change("db.a"), change("db.b")]);
+    let other = DirectChange { fingerprint: "1234567890-7".into(), ..change("db.a") };
+    let rows = [
+        (vec![change("db.b"), change("db.a")], 0),
+        (vec![change("db.a")], 0),
+        (vec![], 0),
+        (vec![change("db.c")], 3),
+        (vec![change("db.a"), change("db.b"), change("db.c")], 1),
+        (vec![other], 2),
+    ];
+    for (now, sentences) in rows {
+        assert_eq!(shown.unforeseen(&now).len(), sentences, "{now:?}");
+    }
 }
 
 #[test]

@@ -34,8 +34,8 @@ use keys::Keys;
 use link::{Link, Trouble};
 use waiters::Waiters;
 
-/// Everything that sluice keeps in one Redis: one pool, one connection for renewals and one
-/// subscription, shared by all that it gives out.
+/// Everything that sluice keeps in one Redis: a connection for calls, one for renewals and one for
+/// the subscription, shared by all that it gives out.
 ///
 /// Redis need not be there when it is made, and may go and come back: every call says so by itself.
 /// The connections end when the store and all that it gave out are dropped.
@@ -65,7 +65,7 @@ impl Store {
         let client = settings.client()?;
         let keys = Keys::new(&settings.key_prefix);
         let freeze = settings.timings.ttl() + settings.timings.lock_delay();
-        let link = Link::new(client.clone(), settings)?;
+        let link = Link::new(&client, settings)?;
         let waiters = Arc::new(Waiters::default());
         let ended = CancellationToken::new();
         let listening =

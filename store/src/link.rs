@@ -1,17 +1,21 @@
 //! The connections, and calls over them that end in time.
 //!
-//! Owns a pool for most calls, and a connection for renewals alone: a burst of other calls takes
-//! every connection of the pool, and a renewal must not stand in that line.
+//! Owns a connection that most calls share, and one for renewals alone: a burst of other calls is a
+//! long line of answers, and a renewal must not stand in it.
 
-use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{AsyncConnectionConfig, Client, RedisError};
-use deadpool_redis::{Manager, Pool, PoolConfig, PoolError, Runtime, Timeouts};
+use deadpool_redis::{Connection, Manager, Pool, PoolConfig, PoolError, Runtime, Timeouts};
+use sluice::clock::{Clock as _, SystemClock};
 use tokio::sync::Mutex;
 
 use crate::settings::{BadSettings, Settings};
+
+/// A connection that nothing was sent over for this long is asked whether it is there before it is
+/// used again: nobody would have noticed that it broke.
+const SILENT: Duration = Duration::from_secs(1);
 
 /// Why Redis did not do it. Never says the address, which may hold a password.
 #[derive(Debug, thiserror::Error)]
@@ -29,51 +33,23 @@ pub enum Trouble {
 
 /// The connections to one Redis.
 pub(crate) struct Link {
-    pool: Pool,
-    renewals: Single,
+    calls: Line,
+    renewals: Line,
     within: Duration,
 }
 
 impl Link {
-    pub(crate) fn new(client: Client, settings: &Settings) -> Result<Self, BadSettings> {
+    pub(crate) fn new(client: &Client, settings: &Settings) -> Result<Self, BadSettings> {
         let within = settings.answer_within();
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(within))
-            .set_response_timeout(Some(within));
-        let unusable = |error: String| BadSettings::Address(error);
-        let address = client.get_connection_info().clone();
-        let manager = Manager::new_with_config(address, config.clone())
-            .map_err(|error| unusable(error.to_string()))?;
-        let pool = Pool::builder(manager)
-            .config(PoolConfig {
-                max_size: settings.connections.max(1),
-                timeouts: Timeouts {
-                    wait: Some(within),
-                    create: Some(within),
-                    recycle: Some(within / 2),
-                },
-                ..PoolConfig::default()
-            })
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(|error| unusable(error.to_string()))?;
-        let renewals = Single { client, config, connection: Mutex::default() };
-        Ok(Self { pool, renewals, within })
+        Ok(Self { calls: Line::new(client, within)?, renewals: Line::new(client, within)?, within })
     }
 
-    /// Calls over a connection of the pool.
+    /// Calls over the connection that most share.
     pub(crate) async fn call<T>(
         &self,
         call: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, RedisError>,
     ) -> Result<T, Trouble> {
-        self.in_time(async {
-            let mut connection = self.pool.get().await.map_err(|error| match error {
-                PoolError::Backend(error) => Trouble::Redis(error),
-                _ => Trouble::Late(self.within),
-            })?;
-            Ok(call(&mut connection).await?)
-        })
-        .await
+        self.over(&self.calls, call).await
     }
 
     /// Calls over the connection for renewals.
@@ -81,27 +57,30 @@ impl Link {
         &self,
         call: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, RedisError>,
     ) -> Result<T, Trouble> {
-        let answer = self
-            .in_time(async {
-                let mut connection = self.renewals.connection().await?;
-                Ok(call(&mut connection).await?)
-            })
-            .await;
-        if let Err(trouble) = &answer
-            && trouble.is_of_the_connection()
-        {
-            self.renewals.drop_connection().await;
-        }
-        answer
+        self.over(&self.renewals, call).await
     }
 
-    async fn in_time<T>(
+    async fn over<T>(
         &self,
-        call: impl Future<Output = Result<T, Trouble>>,
+        line: &Line,
+        call: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, RedisError>,
     ) -> Result<T, Trouble> {
-        tokio::time::timeout(self.within, Box::pin(call))
-            .await
-            .unwrap_or(Err(Trouble::Late(self.within)))
+        let mut used = None;
+        let answer = tokio::time::timeout(
+            self.within,
+            Box::pin(async {
+                let (number, mut connection) = line.connection(self.within).await?;
+                used = Some(number);
+                Ok(call(&mut connection).await?)
+            }),
+        );
+        let answer = answer.await.unwrap_or(Err(Trouble::Late(self.within)));
+        if let (Err(trouble), Some(number)) = (&answer, used)
+            && trouble.is_of_the_connection()
+        {
+            line.give_up(number).await;
+        }
+        answer
     }
 }
 
@@ -116,25 +95,75 @@ impl Trouble {
     }
 }
 
-/// One connection, made when it is needed and made again when it has failed.
-struct Single {
-    client: Client,
-    config: AsyncConnectionConfig,
-    connection: Mutex<Option<MultiplexedConnection>>,
+/// One connection for many calls at once, which leave together and are answered in order. It is made
+/// when it is needed, and made again when it has failed.
+struct Line {
+    /// Of one connection, which it makes and asks whether it is there.
+    pool: Pool,
+    state: Mutex<State>,
 }
 
-impl Single {
-    async fn connection(&self) -> Result<MultiplexedConnection, RedisError> {
-        let mut current = self.connection.lock().await;
-        if let Some(connection) = &*current {
-            return Ok(connection.clone());
-        }
-        let new = self.client.get_multiplexed_async_connection_with_config(&self.config).await?;
-        *current = Some(new.clone());
-        Ok(new)
+#[derive(Default)]
+struct State {
+    /// How many connections there were.
+    made: u64,
+    held: Option<Held>,
+}
+
+struct Held {
+    connection: Connection,
+    used: Instant,
+}
+
+impl Line {
+    fn new(client: &Client, within: Duration) -> Result<Self, BadSettings> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(within))
+            .set_response_timeout(Some(within));
+        let unusable = |error: String| BadSettings::Address(error);
+        let address = client.get_connection_info().clone();
+        let manager = Manager::new_with_config(address, config)
+            .map_err(|error| unusable(error.to_string()))?;
+        let timeouts =
+            Timeouts { wait: Some(within), create: Some(within), recycle: Some(within / 2) };
+        let pool = Pool::builder(manager)
+            .config(PoolConfig { max_size: 1, timeouts, ..PoolConfig::default() })
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| unusable(error.to_string()))?;
+        Ok(Self { pool, state: Mutex::default() })
     }
 
-    async fn drop_connection(&self) {
-        *self.connection.lock().await = None;
+    /// The connection, and its number.
+    async fn connection(&self, within: Duration) -> Result<(u64, MultiplexedConnection), Trouble> {
+        let mut state = self.state.lock().await;
+        let now = SystemClock.instant();
+        if let Some(held) = &mut state.held
+            && now.saturating_duration_since(held.used) < SILENT
+        {
+            held.used = now;
+            let connection = MultiplexedConnection::clone(&held.connection);
+            return Ok((state.made, connection));
+        }
+        // Back to the pool, which asks whether it is there before it gives it out again.
+        state.held = None;
+        let connection = self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => Trouble::Redis(error),
+            _ => Trouble::Late(within),
+        })?;
+        state.made += 1;
+        let shared = MultiplexedConnection::clone(&connection);
+        state.held = Some(Held { connection, used: now });
+        Ok((state.made, shared))
+    }
+
+    /// That connection is of no use any more; a newer one may be.
+    async fn give_up(&self, number: u64) {
+        let mut state = self.state.lock().await;
+        if state.made == number
+            && let Some(held) = state.held.take()
+        {
+            drop(Connection::take(held.connection));
+        }
     }
 }

@@ -24,8 +24,6 @@ pub struct Settings {
     pub key_prefix: String,
     /// How long leases stand: the longest that any worker of this Redis is configured for.
     pub timings: Timings,
-    /// How many connections the pool has at most.
-    pub connections: usize,
 }
 
 /// An address or certificates that cannot be used.
@@ -53,7 +51,6 @@ impl Settings {
             ca_file: config.ca_file.clone(),
             key_prefix: config.key_prefix.clone(),
             timings: config.timings,
-            connections: 8,
         })
     }
 

@@ -70,6 +70,5 @@ pub(crate) fn settings(url: &str, prefix: &str) -> Settings {
         ca_file: None,
         key_prefix: prefix.to_owned(),
         timings: Timings::new(ttl, renew, fence, delay).unwrap(),
-        connections: 4,
     }
 }

@@ -34,14 +34,14 @@ fn told() -> Command {
 }
 
 /// Builds the roles as a release runs them (but for the slow end of the linking) and measures them.
-pub(crate) fn bench_cluster() -> anyhow::Result<()> {
+pub(crate) fn bench_cluster(which: &[String]) -> anyhow::Result<()> {
     let profile = "bench-fast";
     let packages = ["--package", "sluice-bench", "--package", "sluice-worker"];
     shell::show(shell::cargo(&["build", "--bins", "--profile", profile]).args(packages))?;
     println!("profile: {profile}");
     let folder = shell::target_folder().join(profile);
     let mut bench = Command::new(folder.join("sluice-bench"));
-    shell::show(bench.env("SLUICE_BENCH_WORKER", folder.join("sluice-worker")))
+    shell::show(bench.args(which).env("SLUICE_BENCH_WORKER", folder.join("sluice-worker")))
 }
 
 /// Runs the tests, all of them in [`TESTS_WITHIN`].

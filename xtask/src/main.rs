@@ -31,7 +31,8 @@ Chores: cargo xtask <verb>
   lint               clippy over every target, warnings are errors
   doc                rustdoc of the workspace, warnings are errors
   deny               licences, sources and banned crates (needs cargo-deny)
-  bench cluster      what the cluster costs, on a broker and a Redis of its own, as ratios to what
+  bench cluster [jobs|webhooks|handoff|waiting|idle ...]
+                     what the cluster costs, on a broker and a Redis of its own, as ratios to what
                      the machine does without it (optimised build, about 4 minutes without it)
   services           find or start RabbitMQ, Redis and PostgreSQL, print their addresses, keep
                      what was started until standard input ends
@@ -72,7 +73,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ("lint", []) => chores::lint(),
         ("doc", []) => chores::doc(),
         ("deny", []) => chores::deny(),
-        ("bench", [what]) if what == "cluster" => chores::bench_cluster(),
+        ("bench", [what, which @ ..]) if what == "cluster" => chores::bench_cluster(which),
         ("services", []) => services::serve_until_input_ends(),
         ("help" | "--help" | "-h", _) => {
             print!("{USAGE}");

@@ -1,5 +1,5 @@
-//! The plan that is to be applied: head merged into the *current* base, tested as merged, and the
-//! same in what it does directly as the one that people saw.
+//! The plan that is to be applied: head merged into the *current* base, tested as merged, and
+//! doing nothing directly that people did not see in its preview.
 
 use crate::engine::{Plan, Purpose};
 use crate::github::Facts;
@@ -13,7 +13,6 @@ use crate::pipeline::gate;
 use crate::pipeline::gate::tests::{Sound, run_lint, run_tests};
 use crate::pipeline::judge;
 use crate::render::checks::{self, CheckKind};
-use crate::seal::{self, GateResult};
 
 impl Ended for Plan {
     fn ended(&self) -> StageOutcome {
@@ -36,8 +35,8 @@ impl Planned {
 }
 
 /// Opens the checkout and builds the plan, under the lease. Unless only the merge is left to do,
-/// the gate must have a result for this head, the merged tree must be sound, and the plan must be
-/// the one that was previewed.
+/// the gate must have a result for this head, the merged tree must be sound, and the plan must do
+/// nothing directly that its preview did not show.
 pub(crate) async fn run(
     cx: &Cx<'_>,
     desk: &Desk<'_>,
@@ -61,9 +60,10 @@ pub(crate) async fn run(
     }
     // Nothing that this change does directly is left to do, such as after an apply that was stopped
     // on its way: then there is nothing to have been previewed otherwise.
-    let digest = seal::plan_digest(&planned.plan.digest_input);
-    if !planned.plan.digest_input.is_empty() && gate.plan_digest.as_ref() != Some(&digest) {
-        return Err(Stop::Refused(vec![plan_changed(gate, &planned.plan)]));
+    let does = &planned.plan.digest_input;
+    let unforeseen = if does.is_empty() { Vec::new() } else { gate.unforeseen(does) };
+    if !unforeseen.is_empty() {
+        return Err(Stop::Refused(vec![plan_changed(&unforeseen)]));
     }
     Ok(planned)
 }
@@ -113,14 +113,13 @@ pub(crate) async fn of_base(
     planned.map_err(|refusal| Stop::Refused(vec![refusal]))
 }
 
-fn plan_changed(gate: &GateResult, plan: &Plan) -> Refusal {
-    let difference = gate.difference(&plan.digest_input);
+fn plan_changed(unforeseen: &[String]) -> Refusal {
     Refusal::new(
         Reason::PlanChanged,
         format!(
             "The plan changed since it was approved. {} Look at the new preview, and approve again \
              if it is what you want.",
-            difference.join(" ")
+            unforeseen.join(" ")
         ),
     )
 }

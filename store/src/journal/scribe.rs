@@ -22,10 +22,14 @@ use crate::Shared;
 pub const BEAT: Duration = Duration::from_secs(10);
 
 /// The most entries that wait to be written.
-const LINE: usize = 4096;
+const LINE: usize = 8192;
 
 /// The most entries that are written at once.
-const AT_ONCE: usize = 256;
+const AT_ONCE: usize = 1024;
+
+/// The shortest time from one writing to the next: people do not look more often, and what happens
+/// meanwhile is written together.
+const PACE: Duration = Duration::from_millis(50);
 
 /// How long to wait before writing again what could not be written.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -143,11 +147,15 @@ impl Pen {
                 _ = beats.tick() => true,
                 () = ending.cancelled() => break,
             };
+            let is_all = self.unwritten.len() < AT_ONCE;
             while !self.flush(is_beat).await {
                 tokio::select! {
                     () = tokio::time::sleep(AGAIN) => {}
                     () = ending.cancelled() => break,
                 }
+            }
+            if is_all {
+                ending.run_until_cancelled(tokio::time::sleep(PACE)).await;
             }
         }
         while let Ok(entry) = entries.try_recv() {
@@ -160,9 +168,7 @@ impl Pen {
     /// `false` when Redis was not to be had.
     async fn flush(&mut self, is_beat: bool) -> bool {
         let mut pipeline = redis::pipe();
-        for entry in &self.unwritten {
-            write::entry(&mut pipeline, &self.shared.keys, entry);
-        }
+        write::entries(&mut pipeline, &self.shared.keys, &self.unwritten);
         if let Some(worker) = &self.worker {
             let life = (self.id.as_str(), self.lives);
             let running = self.desk.book().running(&self.desk.host, unix_ms(SystemClock.now()));
@@ -176,9 +182,7 @@ impl Pen {
 
     async fn end(&mut self) {
         let mut pipeline = redis::pipe();
-        for entry in &self.unwritten {
-            write::entry(&mut pipeline, &self.shared.keys, entry);
-        }
+        write::entries(&mut pipeline, &self.shared.keys, &self.unwritten);
         if self.worker.is_some() {
             write::end(&mut pipeline, &self.shared.keys, &self.id);
         }

@@ -1,5 +1,6 @@
 //! How entries of the journal become commands.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use deadpool_redis::redis::{self, Pipeline};
@@ -26,8 +27,25 @@ const WAITING_REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long ended deploys are shown.
 const RECENT_REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// Adds an entry.
-pub(super) fn entry(pipeline: &mut Pipeline, keys: &Keys, entry: &Entry) {
+/// Adds entries, in order. A short job begins and ends among them, and is said once not to wait.
+pub(super) fn entries(pipeline: &mut Pipeline, keys: &Keys, entries: &[Entry]) {
+    let mut last = HashMap::new();
+    for (at, entry) in entries.iter().enumerate() {
+        if let Entry::Begun { job, .. } = entry {
+            last.insert(&job.id, at);
+        }
+    }
+    for (at, written) in entries.iter().enumerate() {
+        if let Entry::Begun { job, .. } = written
+            && last.get(&job.id) != Some(&at)
+        {
+            continue;
+        }
+        entry(pipeline, keys, written);
+    }
+}
+
+fn entry(pipeline: &mut Pipeline, keys: &Keys, entry: &Entry) {
     match entry {
         Entry::Published { job, at_ms } => {
             let mut publish = redis::cmd("EVAL");

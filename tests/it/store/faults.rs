@@ -99,9 +99,7 @@ async fn a_lease_whose_grant_was_lost_on_the_way_is_had_by_asking_again() {
 async fn a_burst_of_other_calls_does_not_hold_up_a_renewal() {
     const OTHERS: usize = 1000;
     let corner = Corner::new();
-    let mut narrow = corner.settings.clone();
-    narrow.connections = 1;
-    let store = Store::connect(&narrow).unwrap();
+    let store = Store::connect(&corner.settings).unwrap();
     store.thaw().await.unwrap();
     let leases = store.leases();
     let grant = leases.acquire(&request(1)).await.unwrap();

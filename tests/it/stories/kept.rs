@@ -9,7 +9,7 @@ use sluice_sim::faults::MergeFault;
 use sluice_sim::world::{CheckConclusion, CheckRunChange, NewCheckRun, Protection};
 use sluice_sim::{Pr, World};
 
-use crate::town::{Answers, DEPLOY, Setup, TAXED, Town};
+use crate::town::{Answers, DEPLOY, PROD_PLAN, Setup, TAXED, Town};
 
 const RENAMED: &str = "SELECT 1 AS id\n";
 const RESERVED: &str = r#"sluice_applied_not_merged{project="warehouse"}"#;
@@ -184,5 +184,27 @@ async fn nothing_is_applied_before_the_store_knows_that_prod_is_kept() {
     assert_eq!(town.prod_applies(), 0, "it was applied while prod was anybody's");
     town.leases.answers_renewals(Answers::Yes);
     town.until_deployed(&pr).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_preview_of_two_moments_needs_no_second_approval() {
+    let town = town(500).await;
+    let a = town.gated_pr("add-tax", "revenue", TAXED).await;
+    merges_are_refused(&town).await;
+    town.carol.approves(&a).await.unwrap();
+    town.until_says(&a, DEPLOY, "Deployed, not merged").await;
+    // Prod has the tax and main lacks it: the preview says that it is taken back.
+    let b = town.gated_pr("rename", "orders", RENAMED).await;
+    let preview = town.says(&b, PROD_PLAN);
+    assert!(preview.contains("revenue") && preview.contains("orders"), "{preview}");
+    town.carol.approves(&b).await.unwrap();
+    merges_are_accepted_after_one(&town).await;
+    town.until_deployed(&a).await;
+    town.until_deployed(&b).await;
+    town.until_quiet().await;
+    assert_eq!(town.in_prod("revenue").unwrap(), TAXED, "it was not taken back");
+    assert_eq!(town.in_prod("orders").unwrap(), RENAMED);
+    assert_eq!(town.refusals(&b), [], "its plan does nothing that was not previewed");
     town.finish().await;
 }

@@ -43,20 +43,14 @@ impl Jobs {
     }
 
     async fn run(self, delivery: Box<dyn Delivery>) {
-        let disposition = match Envelope::from_bytes(delivery.bytes()) {
-            Err(error) => dead(&self.deps.settings.redactor, &error.to_string()),
-            Ok(envelope) => {
-                let run = Run {
-                    ledger: self.deps.ledger.as_ref(),
-                    message: delivery.message().to_owned(),
-                    id: hex::encode(rand::random::<[u8; 16]>()),
-                    lost: delivery.lost(),
-                };
-                let attempt = delivery.attempt();
-                self.run_noted(&run, envelope, attempt).await
+        let settled = match Envelope::from_bytes(delivery.bytes()) {
+            Err(error) => {
+                let dead = dead(&self.deps.settings.redactor, &error.to_string());
+                delivery.settle(dead).await
             }
+            Ok(envelope) => self.run_noted(delivery, envelope).await,
         };
-        match delivery.settle(disposition).await {
+        match settled {
             Ok(()) => {}
             Err(QueueError::Lost) => tracing::info!("a message was lost meanwhile and comes back"),
             Err(error) => {
@@ -67,15 +61,29 @@ impl Jobs {
 
     /// Runs the job, and notes that it does: a run that begins and does not end took its process
     /// along.
-    async fn run_noted(&self, run: &Run<'_>, envelope: Envelope, attempt: u32) -> Disposition {
+    async fn run_noted(
+        &self,
+        delivery: Box<dyn Delivery>,
+        envelope: Envelope,
+    ) -> Result<(), QueueError> {
+        let run = Run {
+            ledger: self.deps.ledger.as_ref(),
+            message: delivery.message().to_owned(),
+            id: hex::encode(rand::random::<[u8; 16]>()),
+            lost: delivery.lost(),
+        };
         let deaths = run.ledger.begin(&run.message, &run.id).await;
         let disposition = if deaths >= MOST_DEATHS {
             self.poison(&envelope, deaths)
         } else {
-            self.run_supervised(run, envelope, attempt).await
+            self.run_supervised(&run, envelope, delivery.attempt()).await
         };
-        run.end().await;
-        disposition
+        if disposition == Disposition::Requeue {
+            // Whoever gets it next, at once, is to find no run that has not ended.
+            run.end().await;
+            return delivery.settle(disposition).await;
+        }
+        tokio::join!(run.end(), delivery.settle(disposition)).1
     }
 
     /// Runs the job on a task of its own, so that a panic ends the job and not its message, and
