@@ -1,6 +1,7 @@
 //! The ledger in Redis: for speed and for people. What cannot be read was never written.
 
-use std::sync::{Arc, LazyLock};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,7 +11,6 @@ use sluice::names::{PrNumber, ProjectName};
 use sluice::queue::Route;
 
 use crate::Shared;
-use crate::script::Script;
 
 /// How long an undertaken cleanup is remembered: a deploy that was not taken up again in a week
 /// will not be.
@@ -21,19 +21,23 @@ const CLEANUP_REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3600);
 const RUNS_REMEMBERED: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// How many runs of one message are remembered: far more than are forgiven.
-const MOST_RUNS: usize = 16;
+const MOST_RUNS: u32 = 16;
 
-static BEGIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/begin.lua")));
+/// How many ends of runs are kept to be told later, while Redis is away.
+const MOST_UNTOLD: usize = 1000;
 
 /// The ledger in Redis.
 #[derive(Clone)]
 pub struct RedisLedger {
     shared: Arc<Shared>,
+    /// Runs that have ended and Redis has not heard of it: the message, and the run. Nobody is to
+    /// take them for dead because Redis was away for a moment.
+    untold: Arc<Mutex<VecDeque<(String, String)>>>,
 }
 
 impl RedisLedger {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+        Self { shared, untold: Arc::default() }
     }
 
     /// The answer to one command; `None`, and a warning, when there is none.
@@ -44,6 +48,31 @@ impl RedisLedger {
             .call(async |connection: &mut _| command.query_async(connection).await)
             .await;
         answer.inspect_err(|error| tracing::warn!(%error, "the ledger in Redis failed")).ok()
+    }
+
+    /// Tells of all runs that have ended; what cannot be told is kept.
+    async fn tell_ends(&self, ended: Option<(String, String)>) {
+        let mut ends = std::mem::take(&mut *self.untold());
+        ends.extend(ended);
+        if ends.is_empty() {
+            return;
+        }
+        let mut pipeline = redis::pipe();
+        for (message, run) in &ends {
+            pipeline.hdel(self.shared.keys.runs(message), run).ignore();
+        }
+        let told = async |connection: &mut _| pipeline.query_async::<()>(connection).await;
+        if let Err(error) = self.shared.link.call(told).await {
+            tracing::warn!(%error, "the ledger in Redis failed: the end of a run is told later");
+            let mut untold = self.untold();
+            untold.extend(ends);
+            let too_many = untold.len().saturating_sub(MOST_UNTOLD);
+            untold.drain(..too_many);
+        }
+    }
+
+    fn untold(&self) -> MutexGuard<'_, VecDeque<(String, String)>> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -69,20 +98,27 @@ impl Ledger for RedisLedger {
     }
 
     async fn begin(&self, message: &str, run: &str) -> u32 {
-        let keys = [self.shared.keys.runs(message)];
-        let (most, remembered) = (MOST_RUNS.to_string(), RUNS_REMEMBERED.as_millis().to_string());
-        let arguments = [run, &most, &remembered];
-        let call = async |connection: &mut _| BEGIN.run(connection, &keys, &arguments).await;
-        self.shared.link.call(call).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "nobody knows whether runs of this message have died");
-            0
-        })
+        self.tell_ends(None).await;
+        let runs = self.shared.keys.runs(message);
+        let remembered = i64::try_from(RUNS_REMEMBERED.as_millis()).unwrap_or(i64::MAX);
+        let mut pipeline = redis::pipe();
+        pipeline.hset(&runs, run, 1).ignore().pexpire(&runs, remembered).ignore().hlen(&runs);
+        let noted = async |connection: &mut _| pipeline.query_async::<(u32,)>(connection).await;
+        let others = match self.shared.link.call(noted).await {
+            Ok((all,)) => all.saturating_sub(1),
+            Err(error) => {
+                tracing::warn!(%error, "nobody knows whether runs of this message have died");
+                0
+            }
+        };
+        if others >= MOST_RUNS {
+            self.tell_ends(Some((message.to_owned(), run.to_owned()))).await;
+        }
+        others
     }
 
     async fn end(&self, message: &str, run: &str) {
-        let mut command = redis::cmd("HDEL");
-        command.arg(self.shared.keys.runs(message)).arg(run);
-        self.tell::<()>(command).await;
+        self.tell_ends(Some((message.to_owned(), run.to_owned()))).await;
     }
 
     async fn oldest(&self, route: &Route) -> Option<u64> {

@@ -159,8 +159,9 @@ impl InHand {
         .await
     }
 
-    /// Offers a copy for as long as it is worth while. It is kept in hand meanwhile: given back,
-    /// the job would run again at once, and again, while the broker takes no copies.
+    /// Offers a copy for as long as it is worth while, and as long as the broker takes nothing from
+    /// anybody. It is kept in hand meanwhile: given back, the job would run again at once, and
+    /// again, until the broker takes it for one that kills its workers.
     async fn store(&self, letter: &Letter<'_>) -> Result<(), QueueError> {
         let shared = &self.grip.shared;
         let offered = async {
@@ -174,12 +175,18 @@ impl InHand {
                 }
             }
         };
-        let refused = || QueueError::Unavailable("the broker takes no copy of it".to_owned());
+        let given_up = async {
+            loop {
+                shared.clock.sleep(shared.settings.timeouts.settle).await;
+                if !shared.publishing.is_blocked() {
+                    return QueueError::Unavailable("the broker takes no copy of it".to_owned());
+                }
+            }
+        };
         tokio::select! {
             () = self.grip.lost.cancelled() => Err(QueueError::Lost),
-            stored = timeout(shared.settings.timeouts.settle, offered) => {
-                stored.unwrap_or_else(|_| Err(refused()))
-            }
+            stored = offered => stored,
+            why = given_up => Err(why),
         }
     }
 }

@@ -116,6 +116,11 @@ impl Link {
         self.within(self.timeouts.request, asked).await
     }
 
+    /// Whether the broker takes nothing from this connection now.
+    pub(super) fn is_blocked(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Up(up) if up.blocked.borrow().is_some())
+    }
+
     /// Returns when connection `number` is not the one that is up.
     pub(super) async fn lost(&self, number: u64) {
         let mut state = self.state.clone();

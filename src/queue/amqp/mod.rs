@@ -24,6 +24,7 @@ mod dead;
 mod delivery;
 mod link;
 mod message;
+mod press;
 mod publish;
 mod settings;
 mod topology;

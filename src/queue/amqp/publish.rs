@@ -1,17 +1,16 @@
 //! Publishing: stored means confirmed, and not returned.
 //!
-//! Owns the channels on which publishes are under way, one each: on a channel that carries several,
-//! the client hands a returned message to whichever confirmation comes next, so that one publish
-//! would hear of another's fate. Refuses to know what is published.
+//! Owns how many are under way, and what is done about one that failed. Refuses to know what is
+//! published.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{BasicProperties, Channel, Confirmation};
-use tokio::sync::Semaphore;
+use lapin::BasicProperties;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::link::{Link, Up};
+use super::press::{Fate, Press};
 use super::settings::AmqpSettings;
 use super::topology::Topology;
 use crate::clock::Clock;
@@ -36,21 +35,17 @@ pub(super) struct Publisher {
     clock: Arc<dyn Clock>,
     limit: Duration,
     permits: Semaphore,
-    /// Channels with nothing under way, and the number of their connection.
-    idle: Mutex<Vec<(u64, Channel)>>,
+    /// Where jobs for queues are published, and the number of its connection.
+    press: Mutex<Option<(u64, Press)>>,
+    /// Where jobs for exchanges are: one that is gone takes the channel along.
+    delays: Mutex<Option<(u64, Press)>>,
 }
 
 /// What became of one try.
 enum Tried {
-    Stored,
-    /// The queue is full, or does not work.
-    Refused,
-    /// There is no such queue.
-    Unroutable,
+    Ended(Fate),
     /// The broker takes nothing now.
     Blocked(String),
-    /// The channel or the connection is gone, and nobody knows.
-    Broke(lapin::Error),
 }
 
 impl Publisher {
@@ -62,7 +57,8 @@ impl Publisher {
     ) -> Self {
         let permits = Semaphore::new(usize::from(settings.in_flight.max(1)));
         let limit = settings.timeouts.publish;
-        Self { link, topology, clock, limit, permits, idle: Mutex::default() }
+        let (press, delays) = Default::default();
+        Self { link, topology, clock, limit, permits, press, delays }
     }
 
     /// Returns when the broker has it. One that meets a broken connection is sent again, so it may
@@ -80,17 +76,26 @@ impl Publisher {
         loop {
             let up = self.link.up().await?;
             let problem = match self.try_once(&up, letter).await {
-                Tried::Stored => return Ok(()),
-                Tried::Refused => format!("the broker has no room for more in {queue}"),
+                Tried::Ended(Fate::Stored) => return Ok(()),
+                Tried::Ended(Fate::Refused) => {
+                    format!("the broker has no room for more in {queue}")
+                }
                 Tried::Blocked(why) => format!("the broker takes nothing now: {why}"),
-                Tried::Unroutable if is_made_anew => format!("there is no queue {queue}"),
-                Tried::Unroutable => {
+                Tried::Ended(Fate::Unroutable) if is_made_anew => {
+                    format!("there is no queue {queue}")
+                }
+                Tried::Ended(Fate::Unroutable) => {
                     is_made_anew = true;
                     tracing::warn!(queue, "a queue is gone and is made anew");
                     self.make_anew(&up).await?;
                     continue;
                 }
-                Tried::Broke(error) => {
+                Tried::Ended(Fate::Unclear) => {
+                    tracing::debug!(queue, "a publish of which nobody knows is sent again");
+                    self.clock.sleep(PAUSE).await;
+                    continue;
+                }
+                Tried::Ended(Fate::Broke(error)) => {
                     tracing::debug!(queue, %error, "a publish is sent again");
                     self.clock.sleep(PAUSE).await;
                     continue;
@@ -101,50 +106,36 @@ impl Publisher {
     }
 
     async fn try_once(&self, up: &Up, letter: &Letter<'_>) -> Tried {
+        let published = async {
+            match self.press(up, letter).await {
+                Ok(press) => press.publish(letter).await,
+                Err(error) => Fate::Broke(error),
+            }
+        };
         tokio::select! {
             biased;
             why = up.blocked() => Tried::Blocked(why),
-            tried = self.confirm(up, letter) => tried.unwrap_or_else(Tried::Broke),
+            fate = published => Tried::Ended(fate),
         }
     }
 
-    /// A channel that is not given back, because of an error or because nobody waits any more, is
-    /// closed: its next user would get an answer that is not its own.
-    async fn confirm(&self, up: &Up, letter: &Letter<'_>) -> Result<Tried, lapin::Error> {
-        let channel = match self.idle_channel(up.number) {
-            Some(channel) => channel,
-            None => {
-                let channel = up.channel().await?;
-                channel.confirm_select(ConfirmSelectOptions::default()).await?;
-                channel
-            }
-        };
-        let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-        let (exchange, key) = (letter.exchange.into(), letter.routing_key.into());
-        let properties = letter.properties.clone();
-        let sent = channel.basic_publish(exchange, key, options, letter.bytes, properties).await?;
-        let tried = match sent.await? {
-            Confirmation::Ack(None) => Tried::Stored,
-            // "Nobody wants it" is confirmed as well.
-            Confirmation::Ack(Some(_)) => Tried::Unroutable,
-            Confirmation::Nack(_) | Confirmation::NotRequested => Tried::Refused,
-        };
-        self.lock().push((up.number, channel));
-        Ok(tried)
-    }
-
-    fn idle_channel(&self, connection: u64) -> Option<Channel> {
-        let mut idle = self.lock();
-        idle.retain(|(number, channel)| *number == connection && channel.status().connected());
-        idle.pop().map(|(_, channel)| channel)
+    /// Where such a letter is published now: on a new channel, if the one before is of no use.
+    async fn press(&self, up: &Up, letter: &Letter<'_>) -> Result<Press, lapin::Error> {
+        let place = if letter.exchange.is_empty() { &self.press } else { &self.delays };
+        let mut place = place.lock().await;
+        if let Some((connection, press)) = &*place
+            && *connection == up.number
+            && press.is_sound()
+        {
+            return Ok(press.clone());
+        }
+        let press = Press::on(up.channel().await?).await?;
+        *place = Some((up.number, press.clone()));
+        Ok(press)
     }
 
     async fn make_anew(&self, up: &Up) -> Result<(), QueueError> {
         let declared = async { self.topology.declare(&up.channel().await?).await };
         declared.await.map_err(|error| QueueError::Unavailable(error.to_string()))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<(u64, Channel)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

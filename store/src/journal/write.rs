@@ -1,6 +1,7 @@
 //! How entries of the journal become commands.
 
 use std::collections::HashMap;
+use std::ptr;
 use std::time::Duration;
 
 use deadpool_redis::redis::{self, Pipeline};
@@ -27,31 +28,45 @@ const WAITING_REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long ended deploys are shown.
 const RECENT_REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// Adds entries, in order. A short job begins and ends among them, and is said once not to wait.
+/// Adds entries, in order. A short job begins and ends among them, and is said once not to wait;
+/// what was published to one route is told by one script.
 pub(super) fn entries(pipeline: &mut Pipeline, keys: &Keys, entries: &[Entry]) {
     let mut last = HashMap::new();
-    for (at, entry) in entries.iter().enumerate() {
+    for entry in entries {
         if let Entry::Begun { job, .. } = entry {
-            last.insert(&job.id, at);
+            last.insert(&job.id, entry);
         }
     }
-    for (at, written) in entries.iter().enumerate() {
-        if let Entry::Begun { job, .. } = written
-            && last.get(&job.id) != Some(&at)
-        {
-            continue;
-        }
-        entry(pipeline, keys, written);
+    let is_told_later = |entry: &Entry| match entry {
+        Entry::Begun { job, .. } => last.get(&job.id).is_some_and(|last| !ptr::eq(*last, entry)),
+        Entry::Published { .. } | Entry::Back { .. } | Entry::Ended(..) => false,
+    };
+    let told: Vec<&Entry> = entries.iter().filter(|entry| !is_told_later(entry)).collect();
+    let is_as_well = |a: &&Entry, b: &&Entry| match (a, b) {
+        (Entry::Published { job: a, .. }, Entry::Published { job: b, .. }) => route(a) == route(b),
+        _ => false,
+    };
+    for entries in told.chunk_by(is_as_well) {
+        add(pipeline, keys, entries);
     }
 }
 
-fn entry(pipeline: &mut Pipeline, keys: &Keys, entry: &Entry) {
-    match entry {
-        Entry::Published { job, at_ms } => {
+/// Adds one entry, or several publishings on one route.
+fn add(pipeline: &mut Pipeline, keys: &Keys, entries: &[&Entry]) {
+    let Some(first) = entries.first() else { return };
+    match first {
+        Entry::Published { job, .. } => {
+            let mut begun = vec![keys.waiting(&route(job))];
+            let mut published = Vec::new();
+            for entry in entries {
+                if let Entry::Published { job, at_ms } = entry {
+                    begun.push(keys.begun(&job.id));
+                    published.push((member(job), *at_ms));
+                }
+            }
             let mut publish = redis::cmd("EVAL");
-            publish.arg(PUBLISH).arg(2).arg(keys.waiting(&route(job))).arg(keys.begun(&job.id));
-            publish.arg(member(job)).arg(*at_ms).arg(millis(PUBLISHING_TAKES));
-            publish.arg(MOST_WAITING).arg(millis(WAITING_REMEMBERED));
+            publish.arg(PUBLISH).arg(begun.len()).arg(begun).arg(millis(PUBLISHING_TAKES));
+            publish.arg(MOST_WAITING).arg(millis(WAITING_REMEMBERED)).arg(published);
             pipeline.add_command(publish).ignore();
         }
         Entry::Begun { job, enqueued_ms } => {

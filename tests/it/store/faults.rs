@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sluice::config::Secret;
 use sluice::lease::{LeaseError, LeaseKey, LeaseRequest, Leases, Release};
+use sluice::ledger::Ledger as _;
 use sluice_rig::{Redis, free_port};
 use sluice_store::Store;
 
@@ -58,6 +59,19 @@ async fn a_store_is_made_while_redis_is_away_and_works_when_it_has_come() {
     server.start().unwrap();
     soon(async { while leases.check().await.is_err() {} }).await;
     granted(&leases, 1).await;
+}
+
+#[tokio::test]
+async fn a_run_that_ended_while_redis_was_away_is_taken_for_no_death() {
+    let always = ["--appendfsync", "always"];
+    let mut server = server(Redis::durable().map(|redis| redis.with(always)));
+    let ledger = Store::connect(&settings(&server.url(), "sluice")).unwrap().ledger();
+    assert_eq!(ledger.begin("message", "first").await, 0);
+    server.kill().unwrap();
+    ledger.end("message", "first").await;
+    server.start().unwrap();
+    assert_eq!(ledger.begin("message", "second").await, 0);
+    assert_eq!(ledger.begin("message", "third").await, 1, "the second has not ended");
 }
 
 #[tokio::test]

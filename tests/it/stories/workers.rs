@@ -7,6 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sluice::ledger::Ledger;
 use sluice::names::{PrNumber, ProjectName};
+use sluice::observe::What;
+use sluice::outcome::Stage;
 use sluice::pause::Pause;
 use sluice::queue::{Queue, Route};
 use sluice_worker::run::Graces;
@@ -36,22 +38,18 @@ async fn until_waiting(town: &Town, route: &Route, jobs: u64) {
 }
 
 #[tokio::test]
-async fn a_gate_check_whose_delivery_is_lost_leaves_it_to_the_copy() {
+async fn a_gate_check_whose_delivery_is_lost_goes_on_and_its_copy_finds_the_result() {
     let town = Town::start().await;
     town.warehouse.hold_apply("warehouse_1");
     let pr = town.pr("add-tax", "revenue", TAXED).await;
     town.warehouse.until_applying("warehouse_1").await;
     assert_eq!(town.losing.loses(&Route::Gate), 1);
-    town.until_told(&pr, |what| matches!(what, sluice::observe::What::Settled { .. })).await;
-    let killed = async {
-        let mut ticks = tokio::time::interval(Duration::from_millis(10));
-        while town.warehouse.calls("killed") == 0 {
-            ticks.tick().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, killed).await.expect("it is cancelled while it is held");
+    town.until_told(&pr, |what| matches!(what, What::Settled { disposition: "later", .. })).await;
     town.warehouse.release();
     town.until_gated(&pr).await;
+    town.until_quiet().await;
+    assert_eq!(town.warehouse.calls("killed"), 0);
+    assert_eq!(town.stages(&pr, Stage::Test), 1, "the copy has nothing left to do");
     town.finish().await;
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use sluice::job::Envelope;
+use sluice::job::{Envelope, JobKind};
 use sluice::ledger::Ledger;
 use sluice::observe::{Event, What};
 use sluice::outcome::Disposition;
@@ -89,8 +89,7 @@ impl Jobs {
     /// Runs the job on a task of its own, so that a panic ends the job and not its message, and
     /// passes on what it is told meanwhile.
     async fn run_supervised(&self, run: &Run<'_>, envelope: Envelope, attempt: u32) -> Disposition {
-        let kind = Kind::of(envelope.job.kind());
-        let signals = Signals::default();
+        let (kind, signals) = (envelope.job.kind(), Signals::default());
         let (working, told) = (self.deps.clone(), signals.clone());
         let job = tokio::spawn(async move { perform(&working, &envelope, attempt, told).await });
         tokio::pin!(job);
@@ -98,7 +97,7 @@ impl Jobs {
         let ended = tokio::select! {
             ended = &mut job => ended,
             () = run.tell_lost(kind, &signals) => job.await,
-            () = self.drain.tell(kind, &signals) => job.await,
+            () = self.drain.tell(Kind::of(kind), &signals) => job.await,
         };
         let Settings { redactor, retry, .. } = &*self.deps.settings;
         let left = retry.left(attempt);
@@ -132,15 +131,18 @@ impl Run<'_> {
         self.ledger.end(&self.message, &self.id).await;
     }
 
-    /// When the delivery is lost somebody else gets the message: a check is cancelled, as that one
-    /// does it. A deploy that works under its lease goes on, and the copy waits for the lease; one
-    /// that only waits for it leaves the waiting to the copy. Never returns.
-    async fn tell_lost(&self, kind: Kind, signals: &Signals) {
+    /// When the delivery is lost somebody else gets the message. What works under a lease goes on,
+    /// and the copy comes when that is over and finds what it did: a gate check or a deploy may
+    /// well take longer than a broker leaves a message with its worker. A deploy that only waits
+    /// for its lease leaves the waiting to the copy. The rest is short: it is cancelled, as
+    /// somebody else does it. Never returns.
+    async fn tell_lost(&self, kind: JobKind, signals: &Signals) {
         self.lost.cancelled().await;
         tracing::info!(message = self.message, "a message was lost while its job runs");
         match kind {
-            Kind::Check => signals.cancel.cancel(),
-            Kind::Deploy => signals.no_wait.cancel(),
+            JobKind::Gate => {}
+            JobKind::Deploy => signals.no_wait.cancel(),
+            JobKind::Approval | JobKind::Command | JobKind::Cleanup => signals.cancel.cancel(),
         }
         self.end().await;
         std::future::pending::<()>().await;
