@@ -195,7 +195,8 @@ async fn a_preview_of_two_moments_needs_no_second_approval() {
     town.carol.approves(&a).await.unwrap();
     town.until_says(&a, DEPLOY, "Deployed, not merged").await;
     // Prod has the tax and main lacks it: the preview says that it is taken back.
-    let b = town.gated_pr("rename", "orders", RENAMED).await;
+    let b = town.pr("rename", "orders", RENAMED).await;
+    town.until_check(&b, PROD_PLAN, CheckConclusion::Success).await;
     let preview = town.says(&b, PROD_PLAN);
     assert!(preview.contains("revenue") && preview.contains("orders"), "{preview}");
     town.carol.approves(&b).await.unwrap();
