@@ -14,8 +14,8 @@ use tokio::sync::Mutex;
 use crate::settings::{BadSettings, Settings};
 
 /// A connection that nothing was sent over for this long is asked whether it is there before it is
-/// used again: nobody would have noticed that it broke. No Redis restarts within that.
-const SILENT: Duration = Duration::from_millis(100);
+/// used again: nobody would have noticed that it broke. Redis was seen to restart within 100 ms.
+const SILENT: Duration = Duration::from_millis(20);
 
 /// Why Redis did not do it. Never says the address, which may hold a password.
 #[derive(Debug, thiserror::Error)]
