@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::wish;
 use super::{Grant, LeaseError, LeaseKey, Leases, Release, Timings, Wait, Wish};
 use crate::clock::Clock;
+use crate::names::Sha;
 use crate::observe::{Event, JobRef, LeaseEnd, Observer, What};
 use crate::outcome::Stop;
 
@@ -52,28 +53,37 @@ pub struct Lease {
     /// When the last renewal that succeeded was *sent*.
     confirmed: Mutex<Instant>,
     phase: Mutex<String>,
-    release: Mutex<Release>,
-    /// Wakes the renewal when `release` has changed.
+    meant: Mutex<Meant>,
+    /// Wakes the renewal when what is meant has changed.
     decided: Notify,
-    /// What the store was told of that last: what it does when this process is lost.
-    heard: watch::Sender<Release>,
+    /// What the store was told of that last, which it does when this process is lost; `None` while
+    /// nobody can say, since it was told something else and has not answered.
+    heard: watch::Sender<Option<Meant>>,
     lost: CancellationToken,
     /// What ends the waiting for leases within this one.
     cancel: CancellationToken,
     no_wait: CancellationToken,
 }
 
+/// How a lease is to be given back, and the head that it is kept for when it is reserved.
+#[derive(Clone, PartialEq)]
+struct Meant {
+    release: Release,
+    kept_for: Option<Sha>,
+}
+
 impl Lease {
     fn new(keeper: &Keeper, wish: &Wish<'_>, grant: Grant, sent: Instant) -> Self {
+        let meant = Meant { release: grant.give_back, kept_for: grant.kept_for.clone() };
         Self {
             job: wish.job.clone(),
             clock: keeper.clock.clone(),
             fence_after: keeper.timings.fence_after(),
             confirmed: Mutex::new(sent),
             phase: Mutex::default(),
-            release: Mutex::new(grant.give_back),
+            heard: watch::Sender::new(Some(meant.clone())),
+            meant: Mutex::new(meant),
             decided: Notify::new(),
-            heard: watch::Sender::new(grant.give_back),
             grant,
             lost: wish.outer.child_token(),
             cancel: wish.cancel.clone(),
@@ -114,37 +124,58 @@ impl Lease {
     /// The store is told at once, by a renewal: should this process be lost, the lease goes back
     /// in the same way once its time and the lock-delay are over.
     pub fn give_back(&self, release: Release) {
-        let mut wanted = self.release.lock().unwrap_or_else(PoisonError::into_inner);
-        if *wanted != release {
-            *wanted = release;
+        self.means(Meant { release, ..self.meant() });
+    }
+
+    fn means(&self, means: Meant) {
+        let mut meant = self.meant.lock().unwrap_or_else(PoisonError::into_inner);
+        if *meant != means {
+            *meant = means;
             self.decided.notify_one();
         }
     }
 
-    /// Means to reserve, and returns when the store knows: from then on the lease is reserved also
-    /// when this process is lost. [`Stop::Interrupted`] when the lease is lost first, which is
-    /// after `fence_after` at the latest.
+    fn meant(&self) -> Meant {
+        self.meant.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The grant as the store is to hear of it, and how it is to be given back.
+    fn said(&self, Meant { release, kept_for }: Meant) -> (Grant, Release) {
+        (Grant { kept_for, ..self.grant.clone() }, release)
+    }
+
+    /// Means to reserve for this job's head, and returns when the store knows: from then on the
+    /// lease is reserved also when this process is lost. [`Stop::Interrupted`] when the lease is
+    /// lost first, which is after `fence_after` at the latest.
     pub async fn reserve(&self) -> Result<(), Stop> {
-        self.give_back(Release::Reserve);
+        let kept_for = self.grant.owner.head.clone();
+        let means = Meant { release: Release::Reserve, kept_for };
+        self.means(means.clone());
         let mut heard = self.heard.subscribe();
         let known = tokio::select! {
             biased;
             () = self.lost.cancelled() => false,
-            heard = heard.wait_for(|heard| *heard == Release::Reserve) => heard.is_ok(),
+            heard = heard.wait_for(|heard| heard.as_ref() == Some(&means)) => heard.is_ok(),
         };
         let lost = || Stop::Interrupted("the lease was lost before it was reserved".to_owned());
         if known { Ok(()) } else { Err(lost()) }
     }
 
-    /// Whether it stays reserved although it was to be free: the store was not told.
+    /// Whether it may stay reserved although it was to be free: the store was not told, or has not
+    /// answered.
     fn stays_reserved(&self) -> bool {
-        let release = *self.release.lock().unwrap_or_else(PoisonError::into_inner);
-        release == Release::Free && *self.heard.borrow() == Release::Reserve
+        let is_free = |meant: &Meant| meant.release == Release::Free;
+        is_free(&self.meant()) && !self.heard.borrow().as_ref().is_some_and(is_free)
     }
 
     /// Whether it was reserved for this pull request when it was taken: an earlier try applied.
     pub fn was_reserved(&self) -> bool {
         self.grant.give_back == Release::Reserve
+    }
+
+    /// The head that it was reserved for when it was taken, if it was.
+    pub fn was_kept_for(&self) -> Option<&Sha> {
+        self.grant.kept_for.as_ref().filter(|_| self.was_reserved())
     }
 
     /// A wish for more, within this lease.
@@ -241,13 +272,13 @@ async fn supervise<T>(
 }
 
 async fn give_back<T>(keeper: &Keeper, lease: &Lease, outcome: &Outcome<T>) -> LeaseEnd {
-    let release = *lease.release.lock().unwrap_or_else(PoisonError::into_inner);
+    let (grant, release) = lease.said(lease.meant());
     if matches!(outcome, Outcome::Lost) {
         // Nothing can be given back; the store does what the last renewal said.
         return LeaseEnd::Lost;
     }
     loop {
-        match wish::give_back(keeper, &lease.grant, release).await {
+        match wish::give_back(keeper, &grant, release).await {
             Ok(()) => return LeaseEnd::Released,
             // The store is away for a moment, and the lease stands: it is asked again.
             Err(LeaseError::Unavailable(why)) if keeper.clock.instant() < lease.fence_at() => {
@@ -304,15 +335,21 @@ async fn renew(leases: Arc<dyn Leases>, timings: Timings, lease: Arc<Lease>) {
             break;
         }
         let phase = lease.phase.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let give_back = *lease.release.lock().unwrap_or_else(PoisonError::into_inner);
+        let meant = lease.meant();
+        let (grant, give_back) = lease.said(meant.clone());
+        // Until it has answered nobody knows what the store does, however often it is asked.
+        lease.heard.send_if_modified(|heard| {
+            let is_news = heard.as_ref() != Some(&meant);
+            is_news && heard.take().is_some()
+        });
         let answer = tokio::select! {
-            answer = leases.renew(&lease.grant, &phase, give_back) => answer,
+            answer = leases.renew(&grant, &phase, give_back) => answer,
             () = lease.clock.sleep(timings.answer_within().min(left(&lease))) => continue,
         };
         match answer {
             Ok(()) => {
                 *lease.confirmed.lock().unwrap_or_else(PoisonError::into_inner) = sent;
-                lease.heard.send_replace(give_back);
+                lease.heard.send_replace(Some(meant));
             }
             Err(LeaseError::Lost(key)) => {
                 tracing::warn!(job = %lease.job.id, %key, "the lease is lost");

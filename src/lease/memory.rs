@@ -15,7 +15,7 @@ use super::{
     Standing,
 };
 use crate::clock::{Clock, unix_ms};
-use crate::names::ProjectName;
+use crate::names::{ProjectName, Sha};
 
 /// Leases in this process's memory. They end with it, and so does everything they protect.
 pub struct MemoryLeases {
@@ -42,6 +42,8 @@ struct Tenancy {
     /// What it goes back to when nobody says otherwise any more: what it was taken from, and then
     /// what its holder said last.
     give_back: Release,
+    /// The head that it is reserved for then.
+    kept_for: Option<Sha>,
 }
 
 #[derive(Clone, Copy)]
@@ -83,14 +85,16 @@ impl Leases for MemoryLeases {
                 state.epoch
             }
         };
-        let mut give_back = Release::Free;
+        let (mut give_back, mut kept_for) = (Release::Free, request.owner.head.clone());
         for key in keys {
-            if state.take(key, request, (epoch, now, now_ms)) == Release::Reserve {
-                give_back = Release::Reserve;
+            let taken = state.take(key, request, (epoch, now, now_ms));
+            if taken.give_back == Release::Reserve {
+                (give_back, kept_for) = (Release::Reserve, taken.kept_for.clone());
             }
         }
         Ok(Grant {
             give_back,
+            kept_for,
             keys: request.keys.clone(),
             owner: request.owner.clone(),
             epoch,
@@ -116,6 +120,7 @@ impl Leases for MemoryLeases {
             tenancy.state = TenancyState::Held { expires: now + grant.ttl };
             tenancy.renewed_ms = now_ms;
             tenancy.give_back = give_back;
+            tenancy.kept_for.clone_from(&grant.kept_for);
             phase.clone_into(&mut tenancy.phase);
         }
         Ok(())
@@ -130,7 +135,7 @@ impl Leases for MemoryLeases {
             for key in &grant.keys {
                 match release {
                     Release::Free => drop(state.tenancies.remove(key)),
-                    Release::Reserve => state.tenancy(key, grant)?.reserve(),
+                    Release::Reserve => state.tenancy(key, grant)?.reserve(&grant.kept_for),
                 }
             }
         }
@@ -170,8 +175,8 @@ impl Leases for MemoryLeases {
 
     async fn revoke(&self, key: &LeaseKey) -> Result<Option<LeaseInfo>, LeaseError> {
         let revoked = {
-            let (mut state, now) = self.state();
-            state.revoke(key, now)
+            let (mut state, _) = self.state();
+            state.revoke(key)
         };
         self.changed.notify_waiters();
         Ok(revoked)
@@ -234,14 +239,14 @@ impl State {
         key: &LeaseKey,
         request: &LeaseRequest,
         (epoch, now, now_ms): (u64, Instant, u64),
-    ) -> Release {
+    ) -> &Tenancy {
         let before = self.tenancies.remove(key);
         let was_reserved = |before: &Tenancy| matches!(before.state, TenancyState::Reserved);
         let repeated = |before: &Tenancy| before.epoch == epoch;
-        let give_back = match &before {
-            Some(before) if repeated(before) => before.give_back,
-            Some(before) if was_reserved(before) => Release::Reserve,
-            _ => Release::Free,
+        let (give_back, kept_for) = match &before {
+            Some(before) if repeated(before) => (before.give_back, before.kept_for.clone()),
+            Some(before) if was_reserved(before) => (Release::Reserve, before.kept_for.clone()),
+            _ => (Release::Free, request.owner.head.clone()),
         };
         let before = before.filter(repeated);
         let (since_ms, phase) = before.map_or((now_ms, String::new()), |b| (b.since_ms, b.phase));
@@ -254,9 +259,9 @@ impl State {
             lock_delay: request.lock_delay,
             state: TenancyState::Held { expires: now + request.ttl },
             give_back,
+            kept_for,
         };
-        self.tenancies.insert(key.clone(), tenancy);
-        give_back
+        self.tenancies.entry(key.clone()).insert_entry(tenancy).into_mut()
     }
 
     fn tenancy(&mut self, key: &LeaseKey, grant: &Grant) -> Result<&mut Tenancy, LeaseError> {
@@ -264,15 +269,15 @@ impl State {
         tenancy.ok_or_else(|| LeaseError::Lost(key.clone()))
     }
 
-    fn revoke(&mut self, key: &LeaseKey, now: Instant) -> Option<LeaseInfo> {
+    fn revoke(&mut self, key: &LeaseKey) -> Option<LeaseInfo> {
         let tenancy = self.tenancies.get_mut(key)?;
         let was = tenancy.info(key);
         self.epoch += 1;
         tenancy.epoch = self.epoch;
         tenancy.give_back = Release::Free;
         match tenancy.state {
-            TenancyState::Held { .. } => {
-                tenancy.state = TenancyState::Resting { until: now + tenancy.lock_delay };
+            TenancyState::Held { expires } => {
+                tenancy.state = TenancyState::Resting { until: expires + tenancy.lock_delay };
             }
             TenancyState::Resting { .. } => {}
             TenancyState::Reserved => drop(self.tenancies.remove(key)),
@@ -300,9 +305,10 @@ impl Tenancy {
         self.owner.nonce == grant.owner.nonce && self.epoch == grant.epoch
     }
 
-    fn reserve(&mut self) {
+    fn reserve(&mut self, kept_for: &Option<Sha>) {
         self.state = TenancyState::Reserved;
         self.give_back = Release::Reserve;
+        self.kept_for.clone_from(kept_for);
     }
 
     /// When it becomes something else unless somebody does something; reserved things stay.
@@ -341,6 +347,7 @@ impl Tenancy {
             key: key.clone(),
             standing,
             give_back: self.give_back,
+            kept_for: self.kept_for.clone(),
             owner: self.owner.clone(),
             epoch: self.epoch,
             since_ms: self.since_ms,

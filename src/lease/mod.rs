@@ -38,13 +38,16 @@ pub trait Leases: Send + Sync {
     /// What was noted last counts when nobody renews or releases any more (before the first renewal
     /// it is the grant's own [`give_back`](Grant::give_back)): a lease whose holder was lost while
     /// it meant [`Release::Reserve`] is reserved for its pull request after the lock-delay, and not
-    /// free. The lost grant can then do nothing about it.
+    /// free. The lost grant can then do nothing about it. So does the head that goes with it,
+    /// [`kept_for`](Grant::kept_for): whoever has it reserved for another says so with a grant that
+    /// names that one.
     async fn renew(&self, grant: &Grant, phase: &str, give_back: Release)
     -> Result<(), LeaseError>;
 
     /// Gives all keys of the grant back and wakes those who wait. Clean: no lock-delay. Giving back
     /// what is lost is [`LeaseError::Lost`] and changes nothing. What the same grant has reserved
-    /// can be reserved again (nothing changes) and freed.
+    /// can be reserved again (nothing changes) and freed. What is reserved remembers the grant's
+    /// [`kept_for`](Grant::kept_for).
     async fn release(&self, grant: &Grant, release: Release) -> Result<(), LeaseError>;
 
     /// Everything that is held or reserved in a project, in the order of the keys. What will be
@@ -58,9 +61,10 @@ pub trait Leases: Send + Sync {
 
     /// Takes a key from whoever has it, for an operator who knows better: what was there, or `None`
     /// when it was free. Its epoch rises first, so that whoever held it can neither renew nor
-    /// release, and stops; a key that was held then rests for its lock-delay, one that was
-    /// reserved is free at once, and one that rests already does so to the end. In every case the
-    /// reservation is forgotten.
+    /// release, and stops. A key that was held then rests until the grant and its lock-delay would
+    /// have been over, since a holder that is cut off from the store learns nothing, and believes in
+    /// its lease for as long; one that was reserved is free at once, and one that rests already does
+    /// so to the end. In every case the reservation is forgotten.
     async fn revoke(&self, key: &LeaseKey) -> Result<Option<LeaseInfo>, LeaseError>;
 
     /// Whether leases can be had now, for readiness. Answers within seconds.
@@ -147,6 +151,9 @@ pub struct Grant {
     /// How it goes back unless its holder decides otherwise, also when that one is lost: what was
     /// reserved stays reserved.
     pub give_back: Release,
+    /// The head that it is kept for whenever it is reserved: the one that it was reserved for when
+    /// it was taken, else the owner's.
+    pub kept_for: Option<Sha>,
 }
 
 /// How a lease is given back.
@@ -167,6 +174,8 @@ pub struct LeaseInfo {
     pub standing: Standing,
     /// What it becomes when its holder is lost now.
     pub give_back: Release,
+    /// The head that it is then kept for; whose it is may be a newer one of the pull request.
+    pub kept_for: Option<Sha>,
     /// By whom.
     pub owner: Owner,
     /// With which epoch.

@@ -80,7 +80,7 @@ impl Timings {
     }
 
     /// When a job that could not have its lease comes back, unless the store knows better.
-    pub(super) fn come_back_after(&self) -> Duration {
+    pub(crate) fn come_back_after(&self) -> Duration {
         self.renew_every * 3 / 2
     }
 

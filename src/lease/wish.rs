@@ -17,6 +17,10 @@ use crate::outcome::Stop;
 /// expiries and wake-ups that nobody announces.
 const ASK_EVERY: Duration = Duration::from_secs(10);
 
+/// The pause after a question that got no answer, doubled each time up to [`ASK_EVERY`]: it may have
+/// been granted, and nobody renews that.
+const ASK_SOON: Duration = Duration::from_millis(500);
+
 /// What is done while a lease cannot be had.
 pub enum Wait<'a> {
     /// Give the job back at once: its slot is worth more than its place.
@@ -27,6 +31,14 @@ pub enum Wait<'a> {
         /// This long.
         at_most: Duration,
         /// Is told what is in the way, each time it is somebody or something else.
+        told: &'a (dyn Fn(&Obstacle) + Send + Sync),
+    },
+    /// Wait while somebody has it, and for nothing else: not for a store that is away, nor for what
+    /// rests.
+    WhileHeld {
+        /// This long.
+        at_most: Duration,
+        /// As above.
         told: &'a (dyn Fn(&Obstacle) + Send + Sync),
     },
 }
@@ -109,34 +121,52 @@ impl<'a> Wish<'a> {
     /// the question that was granted: the store cannot have counted from earlier.
     pub(super) async fn grant(&self, keeper: &Keeper) -> Result<(Grant, Instant), Stop> {
         let request = self.request(keeper);
+        let mut unanswered = false;
+        let granted = self.granted(keeper, &request, &mut unanswered).await;
+        if granted.is_err() && unanswered {
+            tokio::spawn(take_back(keeper.clone(), request));
+        }
+        granted
+    }
+
+    /// The same; notes whether the last question got no answer.
+    async fn granted(
+        &self,
+        keeper: &Keeper,
+        request: &LeaseRequest,
+        unanswered: &mut bool,
+    ) -> Result<(Grant, Instant), Stop> {
         let asked = keeper.clock.instant();
-        let mut told = None;
-        loop {
+        let (mut told, mut soon) = (None, ASK_SOON);
+        while !self.is_over() {
             let sent = keeper.clock.instant();
-            let error = match ask(keeper, &request).await {
+            let answer = ask(keeper, request).await;
+            *unanswered = matches!(answer, Err(LeaseError::Unavailable(_)));
+            let error = match answer {
                 Ok(grant) if self.is_over() => {
                     decline(keeper, &grant).await;
-                    return Err(self.interrupted());
+                    break;
                 }
                 Ok(grant) => return Ok((grant, sent)),
                 Err(error) => error,
             };
-            let left = self.time_left(asked, keeper.clock.instant());
-            if left.is_zero()
-                || matches!(&error, LeaseError::Busy { obstacle: Obstacle::Reserved { .. }, .. })
-            {
+            let left = self.time_left(&error, asked, keeper.clock.instant());
+            if left.is_zero() {
                 return Err(later(keeper, &error));
             }
             self.tell(&error, &mut told);
-            let pause = left.min(ASK_EVERY.mul_f64(rand::random_range(0.5..1.0)));
+            let longest = if *unanswered { soon } else { ASK_EVERY };
+            soon = if *unanswered { (soon * 2).min(ASK_EVERY) } else { ASK_SOON };
+            let pause = left.min(longest.mul_f64(rand::random_range(0.5..1.0)));
             tokio::select! {
                 biased;
-                () = self.cancel.cancelled() => return Err(self.interrupted()),
-                () = self.no_wait.cancelled() => return Err(self.interrupted()),
-                () = self.outer.cancelled() => return Err(self.interrupted()),
+                () = self.cancel.cancelled() => break,
+                () = self.no_wait.cancelled() => break,
+                () = self.outer.cancelled() => break,
                 () = pause_after(keeper, &error, &self.keys, pause) => {}
             }
         }
+        Err(self.interrupted())
     }
 
     fn request(&self, keeper: &Keeper) -> LeaseRequest {
@@ -151,13 +181,19 @@ impl<'a> Wish<'a> {
         LeaseRequest { keys: self.keys.clone(), owner, ttl, lock_delay }
     }
 
-    fn time_left(&self, asked: Instant, now: Instant) -> Duration {
-        match self.wait {
-            Wait::No => Duration::ZERO,
-            Wait::UpTo { at_most, .. } => {
-                at_most.saturating_sub(now.saturating_duration_since(asked))
-            }
-        }
+    /// How much longer what is in the way is waited for.
+    fn time_left(&self, error: &LeaseError, asked: Instant, now: Instant) -> Duration {
+        let obstacle = match error {
+            LeaseError::Busy { obstacle, .. } => Some(obstacle),
+            LeaseError::Lost(_) | LeaseError::Unavailable(_) => None,
+        };
+        let at_most = match (&self.wait, obstacle) {
+            (Wait::No, _) | (_, Some(Obstacle::Reserved { .. })) => Duration::ZERO,
+            (Wait::UpTo { at_most, .. }, _)
+            | (Wait::WhileHeld { at_most, .. }, Some(Obstacle::Held { .. })) => *at_most,
+            (Wait::WhileHeld { .. }, _) => Duration::ZERO,
+        };
+        at_most.saturating_sub(now.saturating_duration_since(asked))
     }
 
     fn is_over(&self) -> bool {
@@ -170,10 +206,10 @@ impl<'a> Wish<'a> {
 
     /// Tells what is in the way, once for each occupant.
     fn tell(&self, error: &LeaseError, told: &mut Option<Option<JobId>>) {
-        let (LeaseError::Busy { obstacle, .. }, Wait::UpTo { told: listener, .. }) =
-            (error, &self.wait)
-        else {
-            return;
+        let LeaseError::Busy { obstacle, .. } = error else { return };
+        let listener = match &self.wait {
+            Wait::No => return,
+            Wait::UpTo { told, .. } | Wait::WhileHeld { told, .. } => told,
         };
         let occupant = match obstacle {
             Obstacle::Held { owner, .. } | Obstacle::Reserved { owner } => Some(owner.job.clone()),
@@ -201,11 +237,28 @@ async fn pause_after(keeper: &Keeper, error: &LeaseError, keys: &[LeaseKey], pau
     }
 }
 
-/// Gives back at once what was granted to somebody who no longer wants it. Fails in the log only:
-/// the lease then ends by its TTL.
+/// Gives back at once, as it was, what was granted to somebody who no longer wants it. Fails in the
+/// log only: the lease then ends by its TTL.
 async fn decline(keeper: &Keeper, grant: &Grant) {
-    if let Err(error) = give_back(keeper, grant, Release::Free).await {
+    if let Err(error) = give_back(keeper, grant, grant.give_back).await {
         tracing::warn!(%error, "an unwanted lease could not be given back");
+    }
+}
+
+/// Asks again for what is no longer wanted and may have been granted without an answer, and gives it
+/// back: nobody renews it, and it would be in everybody's way until its TTL and lock-delay are over.
+/// On a task of its own, since nobody need wait for that; no longer than the grant could stand.
+async fn take_back(keeper: Keeper, request: LeaseRequest) {
+    let until = keeper.clock.instant() + request.ttl;
+    let mut pause = ASK_SOON;
+    while keeper.clock.instant() < until {
+        match ask(&keeper, &request).await {
+            Ok(grant) => return decline(&keeper, &grant).await,
+            Err(LeaseError::Busy { .. } | LeaseError::Lost(_)) => return,
+            Err(LeaseError::Unavailable(_)) => {}
+        }
+        keeper.clock.sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
+        pause = (pause * 2).min(ASK_EVERY);
     }
 }
 

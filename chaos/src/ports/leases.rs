@@ -47,7 +47,9 @@ impl Leases for Pointed {
         let acquiring = async {
             if self.around.lacks(Guard::Lease) {
                 let (keys, owner, ttl) = (request.keys.clone(), request.owner.clone(), request.ttl);
-                return Ok(Grant { keys, owner, epoch: 1, ttl, give_back: Release::Free });
+                let kept_for = owner.head.clone();
+                let give_back = Release::Free;
+                return Ok(Grant { keys, owner, epoch: 1, ttl, give_back, kept_for });
             }
             self.inner.acquire(request).await
         };

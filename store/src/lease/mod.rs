@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sluice::lease::{Grant, LeaseError, LeaseInfo, LeaseKey, LeaseRequest, Leases, Release};
-use sluice::names::ProjectName;
+use sluice::names::{ProjectName, Sha};
 
 use crate::Shared;
 use crate::link::Trouble;
@@ -70,6 +70,16 @@ impl RedisLeases {
         self.shared.link.call(call).await
     }
 
+    /// For how long nothing is granted when this Redis has forgotten the grant that is asked for. A
+    /// sweep that is forgotten is made twice, which harms nobody.
+    fn freeze_of(&self, request: &LeaseRequest) -> Duration {
+        let is_sweep = |key: &LeaseKey| matches!(key, LeaseKey::Sweep(_));
+        if request.keys.iter().all(is_sweep) {
+            return self.shared.freeze;
+        }
+        self.shared.freeze.max(request.ttl + request.lock_delay)
+    }
+
     async fn look(&self, names: &[String]) -> Result<Look, Trouble> {
         let freeze = millis(self.shared.freeze);
         Look::read(self.run::<Vec<String>>(&LOOK, names, &[&freeze]).await?)
@@ -109,18 +119,19 @@ impl RedisLeases {
 impl Leases for RedisLeases {
     async fn acquire(&self, request: &LeaseRequest) -> Result<Grant, LeaseError> {
         let keys = each_once(&request.keys);
-        let granted = |epoch, give_back| Grant {
+        let granted = |epoch, give_back, kept_for| Grant {
             keys: request.keys.clone(),
             owner: request.owner.clone(),
             epoch,
             ttl: request.ttl,
             give_back,
+            kept_for,
         };
-        if keys.is_empty() {
-            return Ok(granted(0, Release::Free));
-        }
         let owner = &request.owner;
-        let freeze = self.shared.freeze.max(request.ttl + request.lock_delay);
+        if keys.is_empty() {
+            return Ok(granted(0, Release::Free, owner.head.clone()));
+        }
+        let freeze = self.freeze_of(request);
         let [freeze, ttl, lock_delay] = [freeze, request.ttl, request.lock_delay].map(millis);
         let arguments = [
             freeze.as_str(),
@@ -130,14 +141,14 @@ impl Leases for RedisLeases {
             owner.job.as_str(),
             owner.host.as_str(),
             &owner.pr.to_string(),
-            owner.head.as_ref().map_or("", |head| head.as_str()),
+            named(&owner.head),
         ];
         let names = self.names(keys.iter().copied());
         let answer = self.run::<Vec<Option<String>>>(&ACQUIRE, &names, &arguments).await?;
         let mut fields = Fields::new(answer);
         if fields.text()? == "granted" {
             let epoch = fields.number()?;
-            return Ok(granted(epoch, fields.release()?));
+            return Ok(granted(epoch, fields.release()?, fields.head()?));
         }
         let which = usize::try_from(fields.number()?).unwrap_or(usize::MAX);
         let key = keys.get(which).copied().cloned().ok_or_else(|| fields.unreadable())?;
@@ -158,7 +169,8 @@ impl Leases for RedisLeases {
         let phase: String = phase.chars().take(MOST_OF_A_PHASE).collect();
         let (ttl, epoch) = (millis(grant.ttl), grant.epoch.to_string());
         let nonce = grant.owner.nonce.as_str();
-        let arguments = [ttl.as_str(), nonce, &epoch, &phase, word(give_back)];
+        let kept_for = named(&grant.kept_for);
+        let arguments = [ttl.as_str(), nonce, &epoch, &phase, word(give_back), kept_for];
         let names = self.names(keys.iter().copied());
         let call = async |connection: &mut _| RENEW.run(connection, &names, &arguments).await;
         done(&keys, self.shared.link.call_renewing(call).await?)
@@ -171,7 +183,7 @@ impl Leases for RedisLeases {
         }
         let channel = self.shared.keys.channel();
         let (nonce, epoch) = (grant.owner.nonce.as_str(), grant.epoch.to_string());
-        let arguments = [nonce, &epoch, word(release), &channel];
+        let arguments = [nonce, &epoch, word(release), &channel, named(&grant.kept_for)];
         let names = self.names(keys.iter().copied());
         done(&keys, self.run(&RELEASE, &names, &arguments).await?)
     }
@@ -258,6 +270,11 @@ fn word(release: Release) -> &'static str {
         Release::Free => "free",
         Release::Reserve => "reserve",
     }
+}
+
+/// A head as scripts are told it.
+fn named(head: &Option<Sha>) -> &str {
+    head.as_ref().map_or("", Sha::as_str)
 }
 
 fn millis(duration: Duration) -> String {

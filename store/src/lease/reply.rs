@@ -56,11 +56,15 @@ impl Fields {
             job: JobId::new(self.text()?).map_err(|_| self.unreadable())?,
             host: self.text()?,
             pr: PrNumber(self.number()?),
-            head: match self.text()? {
-                none if none.is_empty() => None,
-                head => Some(Sha::new(head).map_err(|_| self.unreadable())?),
-            },
+            head: self.head()?,
         })
+    }
+
+    /// A head; none when there is no such field or it is empty.
+    pub(super) fn head(&mut self) -> Result<Option<Sha>, Trouble> {
+        self.read += 1;
+        let head = self.fields.next().flatten().filter(|head| !head.is_empty());
+        head.map(Sha::new).transpose().map_err(|_| self.unreadable())
     }
 }
 
@@ -82,6 +86,7 @@ pub(super) fn told(key: LeaseKey, mut fields: Fields) -> Result<Option<LeaseInfo
         since_ms: fields.number()?,
         renewed_ms: fields.number()?,
         phase: fields.text()?,
+        kept_for: fields.head()?,
     }))
 }
 

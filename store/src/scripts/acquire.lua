@@ -1,5 +1,5 @@
 -- Takes all leases or none. ARGV: freeze, ttl, lock-delay, nonce, job, host, pull request, head.
--- Answers {'granted', epoch, back} or {'busy', which, state, time left, owner ...}.
+-- Answers {'granted', epoch, back, head it is kept for} or {'busy', which, state, time left, owner ...}.
 
 local ttl, delay, nonce, pr = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[7]
 local left = frozen(ARGV[1])
@@ -31,24 +31,24 @@ if not repeated then
     epoch = rise()
 end
 
-local give_back = 'free'
+local give_back, kept = 'free', ARGV[8]
 for i = 3, #KEYS, 2 do
     local key, before = KEYS[i], leases[i]
-    local lease = { state = 'held', at = now + ttl, delay = delay, back = 'free' }
+    local lease = { state = 'held', at = now + ttl, delay = delay, back = 'free', kept = ARGV[8] }
     if repeated then
-        lease.back = before.back
+        lease.back, lease.kept = before.back, before.kept
     elseif before then
-        lease.back = 'reserve'
+        lease.back, lease.kept = 'reserve', before.kept
     end
     if lease.back == 'reserve' then
-        give_back = 'reserve'
+        give_back, kept = 'reserve', lease.kept
     end
     redis.call('HSET', key, 'state', 'held', 'at', text(lease.at), 'delay', text(delay),
-        'back', lease.back, 'epoch', epoch, 'renewed', text(now),
+        'back', lease.back, 'kept', lease.kept, 'epoch', epoch, 'renewed', text(now),
         'nonce', nonce, 'job', ARGV[5], 'host', ARGV[6], 'pr', pr, 'head', ARGV[8])
     if not repeated then
         redis.call('HSET', key, 'since', text(now), 'phase', '')
     end
     note_end(key, KEYS[i + 1], lease)
 end
-return { 'granted', epoch, give_back }
+return { 'granted', epoch, give_back, kept }

@@ -4,8 +4,8 @@
 -- project. All times are milliseconds since 1970 by this server's clock, and no other's.
 --
 -- A lease is a hash. `state` is held, resting or reserved; `at` is when that ends by itself (held,
--- resting); `back` is what it becomes when its holder is lost: free or reserve; `delay` is its
--- lock-delay. What ends as free vanishes by its time to live, a little after it has become free.
+-- resting); `back` is what it becomes when its holder is lost: free or reserve; `kept` is the head
+-- that it is reserved for then, or ''; `delay` is its lock-delay. What ends as free vanishes by its time to live, a little after it has become free.
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -27,18 +27,23 @@ end
 
 -- For how long nothing is granted yet, since this server may have forgotten grants: it has
 -- restarted, or was emptied. `freeze` is the longest that a forgotten holder can still be at work.
+-- The marker's `freeze` is the longest that any client had since this start of the server; `before`
+-- is that of the start before this one, whose grants may be forgotten. Later starts forget it.
 local function frozen(freeze)
     local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-    local boot = redis.call('HMGET', KEYS[1], 'run', 'since', 'freeze')
-    local since = tonumber(boot[2] or now)
-    local longest = math.max(tonumber(boot[3] or 0), tonumber(freeze))
-    if boot[1] ~= run or since > now then
+    local boot = redis.call('HMGET', KEYS[1], 'run', 'since', 'freeze', 'before')
+    local since, longest, before = tonumber(boot[2] or now), boot[3] or '0', boot[4] or '0'
+    if boot[1] ~= run then
+        since, longest, before = now, '0', longest
+    elseif since > now then
         since = now
     end
-    if boot[1] ~= run or text(since) ~= boot[2] or text(longest) ~= boot[3] then
-        redis.call('HSET', KEYS[1], 'run', run, 'since', text(since), 'freeze', text(longest))
+    longest = text(math.max(tonumber(longest), tonumber(freeze)))
+    if boot[1] ~= run or text(since) ~= boot[2] or longest ~= boot[3] then
+        redis.call('HSET', KEYS[1], 'run', run, 'since', text(since), 'freeze', longest,
+            'before', before)
     end
-    return math.max(since + longest - now, 0)
+    return math.max(since + math.max(tonumber(longest), tonumber(before)) - now, 0)
 end
 
 local function forget(key, index)
@@ -62,14 +67,14 @@ end
 -- A lease as it stands now; nil when it is free. What has run out rests first, with a new epoch:
 -- the grant that was lost has no say in it any more.
 local function standing(key, index)
-    local f = redis.call('HMGET', key, 'state', 'at', 'delay', 'back', 'epoch', 'nonce', 'pr')
+    local f = redis.call('HMGET', key, 'state', 'at', 'delay', 'back', 'epoch', 'nonce', 'pr', 'kept')
     if not f[1] then
         redis.call('ZREM', index, key)
         return nil
     end
     local lease = {
         state = f[1], at = tonumber(f[2]), delay = tonumber(f[3]), back = f[4],
-        epoch = f[5], nonce = f[6], pr = f[7],
+        epoch = f[5], nonce = f[6], pr = f[7], kept = f[8] or '',
     }
     if lease.state == 'held' and lease.at <= now then
         lease.state, lease.at, lease.epoch = 'resting', lease.at + lease.delay, rise()
@@ -89,7 +94,7 @@ end
 -- What people are shown of a lease.
 local function told(key)
     return redis.call('HMGET', key, 'state', 'back', 'nonce', 'job', 'host', 'pr', 'head',
-        'epoch', 'since', 'renewed', 'phase')
+        'epoch', 'since', 'renewed', 'phase', 'kept')
 end
 
 -- Wakes those who wait for these leases.

@@ -1,7 +1,8 @@
--- Gives all leases of a grant back, or none. ARGV: nonce, epoch, how (free or reserve), channel.
+-- Gives all leases of a grant back, or none. ARGV: nonce, epoch, how (free or reserve), channel,
+-- head it is kept for.
 -- Answers {'ok'} or {'lost', which}.
 
-local nonce, epoch, how, channel = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local nonce, epoch, how, channel, kept = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
 for i = 3, #KEYS, 2 do
     local lease = standing(KEYS[i], KEYS[i + 1])
@@ -13,7 +14,7 @@ local released = {}
 for i = 3, #KEYS, 2 do
     local key, index = KEYS[i], KEYS[i + 1]
     if how == 'reserve' then
-        redis.call('HSET', key, 'state', 'reserved', 'back', 'reserve')
+        redis.call('HSET', key, 'state', 'reserved', 'back', 'reserve', 'kept', kept)
         note_end(key, index, { state = 'reserved' })
     else
         forget(key, index)

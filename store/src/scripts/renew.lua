@@ -1,7 +1,9 @@
--- Prolongs all leases of a grant, or none. ARGV: ttl, nonce, epoch, phase, back.
+-- Prolongs all leases of a grant, or none. ARGV: ttl, nonce, epoch, phase, back, head it is kept
+-- for.
 -- Answers {'ok'} or {'lost', which}.
 
-local ttl, nonce, epoch, phase, back = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local ttl, nonce, epoch, phase = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+local back, kept = ARGV[5], ARGV[6]
 
 local leases = {}
 for i = 3, #KEYS, 2 do
@@ -14,8 +16,8 @@ end
 for i = 3, #KEYS, 2 do
     local key, lease = KEYS[i], leases[i]
     lease.at, lease.back = now + ttl, back
-    redis.call('HSET', key, 'at', text(lease.at), 'back', back, 'renewed', text(now),
-        'phase', phase)
+    redis.call('HSET', key, 'at', text(lease.at), 'back', back, 'kept', kept,
+        'renewed', text(now), 'phase', phase)
     note_end(key, KEYS[i + 1], lease)
 end
 return { 'ok' }

@@ -13,6 +13,7 @@ fn lease(standing: Standing) -> LeaseInfo {
         key: LeaseKey::Environment(project.clone(), Environment::prod()),
         standing,
         give_back: Release::Free,
+        kept_for: None,
         owner: Owner {
             nonce: "never shown".to_owned(),
             job: JobId::of_deploy(&project, PrNumber(7), &head),

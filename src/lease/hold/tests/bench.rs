@@ -181,8 +181,14 @@ impl Bench {
         let info = self.store.inspect(&project()).await.unwrap().remove(0);
         assert_eq!(info.key.to_string(), "warehouse/prod");
         let (keys, owner) = (vec![info.key], info.owner);
-        let grant =
-            Grant { keys, owner, epoch: info.epoch, ttl: seconds(120), give_back: Release::Free };
+        let grant = Grant {
+            keys,
+            owner,
+            epoch: info.epoch,
+            ttl: seconds(120),
+            give_back: Release::Free,
+            kept_for: None,
+        };
         self.store.release(&grant, Release::Free).await.unwrap();
     }
 
