@@ -3,24 +3,29 @@
 use crate::engine::Source;
 use crate::github::{CheckStatus, Facts, PrState};
 use crate::job::Cleanup;
+use crate::lease::Standing;
 use crate::outcome::{Conclusion, Reason, Stage, Stop};
 use crate::pipeline::bridge::Bridge;
 use crate::pipeline::cx::{Cx, stop_of_engine};
-use crate::pipeline::deploy::{self, clear};
+use crate::pipeline::deploy::{clear, free};
 use crate::pipeline::judge;
 use crate::render::checks::{self, CheckKind};
 
-/// The cleanup, as a job. A deploy that merged the pull request cleans up itself.
+/// The cleanup, as a job. A deploy that merged the pull request cleans up itself, and frees prod, for
+/// as long as it has it; one that is gone left that to whoever comes first.
 pub(crate) async fn run(cx: &Cx<'_>, job: &Cleanup) -> Result<(), Stop> {
-    if cx.deps.ledger.is_cleanup_undertaken(&job.project, job.pr).await {
+    let undertaken = cx.deps.ledger.is_cleanup_undertaken(&job.project, job.pr).await;
+    let kept = clear::reservation(cx).await?;
+    let is_left = kept.as_ref().is_some_and(|lease| lease.standing != Standing::Held);
+    if undertaken && !is_left {
         return Ok(());
     }
     let facts = cx.stage(Stage::Gate, cx.facts(None)).await?;
-    if matches!(facts.state, PrState::Merged(_)) && clear::prod_is_kept(cx).await? {
+    if matches!(facts.state, PrState::Merged(_)) && kept.is_some() {
         cx.note("merged: prod is kept for it no longer");
-        deploy::free_prod(cx, &facts.head).await?;
+        free::prod(cx, &facts.head).await?;
     }
-    if facts.state == PrState::Open || was_deployed(cx, &facts) {
+    if undertaken || facts.state == PrState::Open || was_deployed(cx, &facts) {
         cx.note("there is nothing to clean up");
         return Ok(());
     }

@@ -8,28 +8,29 @@ use std::time::Duration;
 use crate::clock::unix_ms;
 use crate::engine::Applied;
 use crate::engine::Plan;
-use crate::github::{CheckStatus, Facts, MergedCommit, PrState};
+use crate::github::{Check, CheckStatus, Facts, MergedCommit, PrState};
 use crate::job::{Deploy, GateCheck, Job, Refresh, Scope};
 use crate::lease::hold::{Lease, hold};
-use crate::lease::{Obstacle, Release, Wait, Wish};
+use crate::lease::{Obstacle, Wait, Wish};
 use crate::names::{Environment, Sha};
 use crate::observe::What;
-use crate::outcome::{DeployOutcome, Reason, Refusal, Stage, StageOutcome, Stop};
+use crate::outcome::{Conclusion, DeployOutcome, Reason, Refusal, Stage, StageOutcome, Stop};
 use crate::pipeline::board::Board;
 use crate::pipeline::bridge::Bridge;
 use crate::pipeline::cx::{Cx, stop_of_github};
 use crate::pipeline::judge;
 use crate::pipeline::turn::in_turn;
 use crate::policy::clearance::Cleared;
-use crate::render::checks::{CheckKind, Said};
+use crate::render::checks::{self, CheckKind, Said};
 
 pub(crate) mod clear;
 mod finish;
+pub(crate) mod free;
 mod merge;
 mod plan;
 mod ticket;
 
-use clear::Desk;
+use clear::{Desk, Read};
 use merge::Merged;
 use ticket::Ticket;
 
@@ -47,10 +48,11 @@ pub(crate) async fn run(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
     let read = in_turn(cx, async || cx.stage(Stage::Gate, cx.facts(job.command.as_ref())).await);
     let facts = read.await?;
     if facts.head != job.head {
-        // Nothing is shown: what can be seen belongs to the newer head, whose own jobs speak of it.
-        cx.tell(What::DeployEnded(DeployOutcome::Refused));
-        look_again(cx, job).await?;
-        return Err(Stop::Superseded(facts.head));
+        return superseded(cx, job, facts).await;
+    }
+    if was_told(cx, &facts) && clear::reservation(cx).await?.is_none() {
+        cx.note("deployed, merged and told already");
+        return Ok(());
     }
     let policy = cx.policy(&facts).await?;
     let board = Board::new(cx.deps, &cx.project, &facts, &cx.job.id);
@@ -76,6 +78,29 @@ pub(crate) async fn run(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
         follow_up(cx, job, refusals).await?;
     }
     ended
+}
+
+/// There is another head. Nothing is shown: what can be seen belongs to that one, whose own jobs
+/// speak of it. When it was merged, nothing more comes of what prod may have been kept for.
+async fn superseded(cx: &Cx<'_>, job: &Deploy, facts: Facts) -> Result<(), Stop> {
+    if matches!(facts.state, PrState::Merged(_)) && clear::reservation(cx).await?.is_some() {
+        cx.note("merged with another head: prod is kept for it no longer");
+        free::prod(cx, &job.head).await?;
+    }
+    cx.tell(What::DeployEnded(DeployOutcome::Refused));
+    look_again(cx, job).await?;
+    Err(Stop::Superseded(facts.head))
+}
+
+/// Whether this deploy got to its end, and said so: its message has come again.
+fn was_told(cx: &Cx<'_>, facts: &Facts) -> bool {
+    let name = checks::name(CheckKind::Deploy, &cx.project);
+    let succeeded = |check: &Check| {
+        check.name == name
+            && check.external_id == cx.job.id.as_str()
+            && check.status == CheckStatus::Completed(Conclusion::Success)
+    };
+    matches!(facts.state, PrState::Merged(_)) && facts.checks.iter().any(succeeded)
 }
 
 /// What was cleared is not what is there: another look follows by itself.
@@ -134,10 +159,10 @@ async fn under_lease(
     facts: &Facts,
     lease: &Lease,
 ) -> Result<(Deployed, Bridge), Stop> {
-    let mut facts = clear::refresh(cx, desk, facts, lease).await?;
+    let mut read = clear::refresh(cx, desk, facts, lease).await?;
     let mut plans = 1;
     let (ticket, applied) = loop {
-        let why = match applied(cx, desk, facts, lease).await {
+        let why = match applied(cx, desk, read, lease).await {
             Err(Stop::Refused(why)) => why,
             result => break result?,
         };
@@ -149,7 +174,7 @@ async fn under_lease(
             return Err(Stop::Refused(why));
         }
         cx.note("prod or the base branch changed meanwhile: planning once more");
-        facts = clear::read_again(cx, desk, lease).await?;
+        read = clear::read_again(cx, desk, lease).await?;
         plans += 1;
     };
     let merged = cx.stage(Stage::Merge, merge::run(cx, desk, &ticket, &applied, lease)).await?;
@@ -161,11 +186,11 @@ async fn under_lease(
 async fn applied(
     cx: &Cx<'_>,
     desk: &Desk<'_>,
-    facts: Facts,
+    read: Read,
     lease: &Lease,
 ) -> Result<(Ticket, Applied), Stop> {
-    let planned = plan::run(cx, desk, facts, lease).await?;
-    if lease.was_reserved() && planned.is_in_prod() {
+    let planned = plan::run(cx, desk, read).await?;
+    if planned.leaves_the_merge() {
         cx.note("prod runs it already: only the merge is left");
         let nothing = Applied { changed: false, plan_id: None, stages: Default::default() };
         return Ok((Ticket::for_the_merge(planned), nothing));
@@ -177,41 +202,32 @@ async fn applied(
         let ticket = Ticket::issue(cx, desk, planned, snapshots);
         let mut ticket = cx.stage(Stage::Validate, ticket).await?;
         let applied = ticket.apply(cx, desk, [lease, snapshots]);
-        let applied = cx.stage(Stage::Apply, applied).await?;
-        Ok((ticket, applied))
+        match cx.stage(Stage::Apply, applied).await {
+            Ok(applied) => Ok((ticket, applied)),
+            Err(stop) => {
+                free::if_untouched(cx, desk, (ticket, &stop), lease).await;
+                Err(stop)
+            }
+        }
     })
     .await
 }
 
-/// Gives prod to everybody again: main has what it was kept for.
-pub(crate) async fn free_prod(cx: &Cx<'_>, head: &Sha) -> Result<(), Stop> {
-    let prod = Environment::prod();
-    let wish = Wish::environment(&cx.job, head, &prod, Wait::No, &cx.cancel);
-    hold(&cx.deps.keeper(), wish, async |lease| {
-        lease.give_back(Release::Free);
-        Ok(())
-    })
-    .await?;
-    cx.tell(What::AppliedNotMerged(false));
-    Ok(())
-}
-
 /// Merged already. When prod runs what the base branch has, another try of this deploy did that and
 /// did not get to the end: only the cleanup is left. Only SQLMesh knows; a check run that says that
-/// the deploy was on its way does not say how far it got.
+/// the deploy was on its way does not say how far it got. One that says that it succeeded does: what
+/// the base branch got since is none of its.
 async fn resumed(
     cx: &Cx<'_>,
     desk: &Desk<'_>,
     facts: &Facts,
     commit: &MergedCommit,
 ) -> Result<Deployed, Stop> {
-    if clear::prod_is_kept(cx).await? {
-        free_prod(cx, &desk.job.head).await?;
+    if clear::reservation(cx).await?.is_some() {
+        free::prod(cx, &desk.job.head).await?;
     }
-    let mut bridge = cx.stage(Stage::Checkout, Bridge::at_base(cx, facts)).await?;
-    cx.stage(Stage::Load, bridge.load()).await?;
-    let plan = cx.stage(Stage::Plan, plan::of_base(desk, facts, &mut bridge)).await?;
-    if plan.has_changes {
+    let (bridge, has_all) = free::base_in_prod(cx, desk, facts).await?;
+    if !has_all && !was_told(cx, facts) {
         return Err(Stop::refused(
             Reason::AlreadyMerged,
             "This pull request was merged before it was deployed: prod was left as it is, and the \

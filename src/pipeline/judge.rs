@@ -7,12 +7,12 @@
 use crate::clock::unix_ms;
 use crate::github::{Check, CheckStatus, Facts, PrState, Role};
 use crate::job::{Deploy, GateCheck, Job, Refresh, Scope};
-use crate::names::{JobId, NodeId};
+use crate::names::{JobId, NodeId, Sha};
 use crate::observe::What;
 use crate::outcome::{Conclusion, Reason, Refusal, Stage, StageOutcome, Stop};
 use crate::pipeline::board::Board;
 use crate::pipeline::cx::{Cx, Ended, stop_of_github};
-use crate::pipeline::deploy::clear::prod_is_kept;
+use crate::pipeline::deploy::clear::reservation;
 use crate::pipeline::left_open;
 use crate::pipeline::sticky;
 use crate::pipeline::turn::in_turn;
@@ -223,8 +223,8 @@ async fn ask_for_deploy(
         gate: gate.result(),
     };
     match clearance::decide(&question) {
-        // What prod is kept for was cleared when it was applied: its deploy goes on.
-        Err(refusals) if !(lost && prod_is_kept(cx).await?) => {
+        // The head that prod is kept for was cleared when it was applied: its deploy goes on.
+        Err(refusals) if !(lost && prod_is_kept_for(cx, &facts.head).await?) => {
             board.say(CheckKind::Deploy, deploy::refused(&refusals));
             cx.tell(What::Refused(refusals.clone()));
             Ok(Next::Held(refusals))
@@ -243,6 +243,11 @@ async fn ask_for_deploy(
             Ok(Next::Published)
         }
     }
+}
+
+async fn prod_is_kept_for(cx: &Cx<'_>, head: &Sha) -> Result<bool, Stop> {
+    let kept = reservation(cx).await?;
+    Ok(kept.is_some_and(|lease| lease.kept_for.as_ref() == Some(head)))
 }
 
 /// What the commenter may do, asked only where it matters: no approvers, and a command.

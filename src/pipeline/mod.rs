@@ -149,12 +149,10 @@ pub async fn perform(
     attempt: u32,
     signals: Signals,
 ) -> Disposition {
-    let Some(project) = deps.project(envelope.job.project()) else {
-        let why = format!("project {} is not configured here", envelope.job.project());
-        tracing::error!(job = %envelope.id, %why, "the job failed for good");
-        return Disposition::Dead(why);
-    };
     let attempts_left = deps.settings.retry.left(attempt);
+    let Some(project) = deps.project(envelope.job.project()) else {
+        return of_nobody(envelope, attempts_left);
+    };
     let cx = Cx {
         deps,
         project: Arc::clone(project),
@@ -179,6 +177,18 @@ pub async fn perform(
     };
     settled(&cx, &result, &disposition);
     disposition
+}
+
+/// What becomes of a job of a project that is not configured here: another worker may know it
+/// already, or this one after its restart.
+fn of_nobody(envelope: &Envelope, attempts_left: u32) -> Disposition {
+    let why = format!("project {} is not configured here", envelope.job.project());
+    if attempts_left > 0 {
+        tracing::warn!(job = %envelope.id, %why, "the job failed and is retried");
+        return Disposition::Retry;
+    }
+    tracing::error!(job = %envelope.id, %why, "the job failed for good");
+    Disposition::Dead(why)
 }
 
 async fn run(cx: &Cx<'_>) -> Result<(), Stop> {

@@ -195,8 +195,11 @@ impl Sweeper {
             for pull in pulls {
                 let Some(need) = needs_look(pull, project, busy) else { continue };
                 needy.insert((project.name.clone(), pull.number));
-                if self.is_to_be_asked(deps, (&project.name, pull), need) {
+                let pull_of = (project.name.clone(), pull.number);
+                if let Some(asked) = self.to_be_asked(deps, (&pull_of, pull), need) {
                     ask_for_look(deps, project, pull, need).await?;
+                    // Not before it is stored: who notes it first forgets it when that fails.
+                    self.asked.insert(pull_of, asked);
                     looks += 1;
                 }
             }
@@ -204,32 +207,30 @@ impl Sweeper {
         Ok(looks)
     }
 
-    /// Takes note of the asking; `false` when the same was asked not long ago.
-    fn is_to_be_asked(
-        &mut self,
+    /// What is to be noted once it is asked; `None` when the same was asked not long ago.
+    fn to_be_asked(
+        &self,
         deps: &Deps,
-        (project, pull): (&ProjectName, &OpenPull),
+        (pull_of, pull): (&(ProjectName, PrNumber), &OpenPull),
         need: Need,
-    ) -> bool {
+    ) -> Option<Asked> {
         let now = deps.clock.instant();
-        let before = self.asked.get(&(project.clone(), pull.number));
+        let before = self.asked.get(pull_of);
         let before = before.filter(|asked| asked.need == need && asked.head == pull.head);
         let times = match before {
             None => 0,
             // A review is looked at once: not every one changes what we show.
-            Some(Asked { need: Need::Review(_), .. }) => return false,
+            Some(Asked { need: Need::Review(_), .. }) => return None,
             Some(asked) => {
                 let pause =
                     deps.settings.sweep_every.saturating_mul(2_u32.pow(asked.times.min(16)));
                 if now.saturating_duration_since(asked.at) < pause.min(RAREST) {
-                    return false;
+                    return None;
                 }
                 asked.times + 1
             }
         };
-        let asked = Asked { need, head: pull.head.clone(), at: now, times };
-        self.asked.insert((project.clone(), pull.number), asked);
-        true
+        Some(Asked { need, head: pull.head.clone(), at: now, times })
     }
 }
 

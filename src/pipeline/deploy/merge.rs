@@ -94,11 +94,11 @@ pub(crate) async fn run(
         lease.give_back(Release::Free);
         return Ok(Merged::NotWanted);
     };
+    lease.phase("merge");
+    conclude_before(cx, desk, ticket).await?;
     if desk.policy.bot.invalidate_environment_after_deploy {
         cx.deps.ledger.undertake_cleanup(&cx.project.name, cx.job.pr).await;
     }
-    lease.phase("merge");
-    conclude_before(cx, desk, ticket).await?;
     let merge = Merge {
         ask: crate::pipeline::ask(&cx.project, cx.job.pr, None),
         pr_id: ticket.facts().id.clone(),
@@ -108,12 +108,12 @@ pub(crate) async fn run(
     let required = ticket.facts().required_pending.contains(&own(cx));
     let merged = merged(cx, desk, &merge, (lease, required)).await;
     cx.tell(What::AppliedNotMerged(!matches!(merged, Ok(Ok(_)))));
+    if !matches!(merged, Ok(Ok(_))) {
+        cx.deps.ledger.withdraw_cleanup(&cx.project.name, cx.job.pr).await;
+    }
     let commit = match merged? {
         Ok(commit) => commit,
-        Err(not) => {
-            cx.deps.ledger.withdraw_cleanup(&cx.project.name, cx.job.pr).await;
-            return Ok(Merged::Not(not));
-        }
+        Err(not) => return Ok(Merged::Not(not)),
     };
     lease.give_back(Release::Free);
     Ok(same_tree(commit, ticket.checkout()))

@@ -3,12 +3,11 @@
 
 use crate::engine::{Plan, Purpose};
 use crate::github::Facts;
-use crate::lease::hold::Lease;
 use crate::names::Environment;
 use crate::outcome::{Reason, Refusal, Stage, StageOutcome, Stop};
 use crate::pipeline::bridge::Bridge;
 use crate::pipeline::cx::{Cx, Ended};
-use crate::pipeline::deploy::clear::Desk;
+use crate::pipeline::deploy::clear::{Desk, Read};
 use crate::pipeline::gate;
 use crate::pipeline::gate::tests::{Sound, run_lint, run_tests};
 use crate::pipeline::judge;
@@ -25,12 +24,13 @@ pub(crate) struct Planned {
     pub(crate) bridge: Bridge,
     pub(crate) plan: Plan,
     pub(crate) facts: Facts,
+    pub(crate) resumes: bool,
 }
 
 impl Planned {
-    /// Prod runs this code already.
-    pub(crate) fn is_in_prod(&self) -> bool {
-        !self.plan.has_changes
+    /// An earlier try of this deploy was cleared, and prod runs what it applied.
+    pub(crate) fn leaves_the_merge(&self) -> bool {
+        self.resumes && !self.plan.has_changes
     }
 }
 
@@ -40,15 +40,14 @@ impl Planned {
 pub(crate) async fn run(
     cx: &Cx<'_>,
     desk: &Desk<'_>,
-    facts: Facts,
-    lease: &Lease,
+    Read { facts, resumes }: Read,
 ) -> Result<Planned, Stop> {
     desk.say(checks::running(CheckKind::Deploy));
     let mut bridge = cx.stage(Stage::Checkout, Bridge::open(cx, &facts)).await?;
     cx.stage(Stage::Load, bridge.load()).await?;
     let plan = cx.stage(Stage::Plan, plan(desk, &facts, &mut bridge)).await?;
-    let mut planned = Planned { bridge, plan, facts };
-    if lease.was_reserved() && planned.is_in_prod() {
+    let mut planned = Planned { bridge, plan, facts, resumes };
+    if planned.leaves_the_merge() {
         return Ok(planned);
     }
     let gate = judge::gate_state(&planned.facts, &cx.project, &cx.deps.settings.seal);

@@ -28,6 +28,8 @@ const ASK_AT_MOST: Duration = Duration::from_secs(15);
 pub(crate) struct Ticket {
     cleared: Option<Cleared>,
     planned: Planned,
+    /// Its apply failed, and prod was seen not to stand at its plan.
+    failed_in_order: bool,
 }
 
 impl Ended for Ticket {}
@@ -53,19 +55,22 @@ impl Ticket {
         if !snapshots.is_standing() {
             return Err(Stop::Interrupted("the lease was lost before the apply".to_owned()));
         }
-        Ok(Self { cleared: Some(cleared), planned: Planned { facts, ..planned } })
+        let planned = Planned { facts, ..planned };
+        Ok(Self { cleared: Some(cleared), planned, failed_in_order: false })
     }
 
     /// A ticket for the merge alone: prod runs this head already, and is reserved for it. Whether
-    /// it should was decided when it was applied; that main lacks it helps nobody.
+    /// it should was decided when it was applied; that main lacks it helps nobody. It is for a plan
+    /// that [leaves the merge](Planned::leaves_the_merge), and no other.
     pub(crate) fn for_the_merge(planned: Planned) -> Self {
-        Self { cleared: None, planned }
+        Self { cleared: None, planned, failed_in_order: false }
     }
 
     /// Applies the plan, after people have been shown it.
     ///
     /// From before the first stage until the merge prod may run what main lacks: it is kept for
-    /// this pull request, also when this fails, unless prod turns out not to stand at this plan.
+    /// this head, also when this fails, unless prod turns out not to stand at this plan, nor at what
+    /// an earlier try did: [`free::if_untouched`](super::free::if_untouched).
     pub(crate) async fn apply(
         &mut self,
         cx: &Cx<'_>,
@@ -94,7 +99,13 @@ impl Ticket {
         if !stays && !environment.was_reserved() {
             environment.give_back(Release::Free);
         }
+        self.failed_in_order = applied.is_err() && !stays;
         applied
+    }
+
+    /// Whether an apply failed so that prod is seen not to stand at its plan.
+    pub(crate) fn failed_in_order(&self) -> bool {
+        self.failed_in_order
     }
 
     /// The facts that it was issued on.
@@ -109,7 +120,7 @@ impl Ticket {
 
     /// It has served: the session that is left to close, and what was done.
     pub(crate) fn spent(self) -> (Bridge, Option<(Plan, Cleared)>) {
-        let Self { cleared, planned: Planned { bridge, plan, .. } } = self;
+        let Self { cleared, planned: Planned { bridge, plan, .. }, .. } = self;
         (bridge, cleared.map(|cleared| (plan, cleared)))
     }
 }

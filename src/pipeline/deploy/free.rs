@@ -1,0 +1,69 @@
+//! When prod is given to everybody again: main has what it runs, or it runs what main has.
+
+use crate::github::Facts;
+use crate::lease::hold::{Lease, hold};
+use crate::lease::{Release, Wait, Wish};
+use crate::names::{Environment, Sha};
+use crate::observe::What;
+use crate::outcome::{Stage, Stop};
+use crate::pipeline::bridge::Bridge;
+use crate::pipeline::cx::Cx;
+use crate::pipeline::deploy::clear::Desk;
+use crate::pipeline::deploy::plan;
+use crate::pipeline::deploy::ticket::Ticket;
+
+/// Gives prod to everybody again: main has what it was kept for, or people decided otherwise.
+pub(crate) async fn prod(cx: &Cx<'_>, head: &Sha) -> Result<(), Stop> {
+    let prod = Environment::prod();
+    let wish = Wish::environment(&cx.job, head, &prod, Wait::No, &cx.cancel);
+    hold(&cx.deps.keeper(), wish, async |lease| {
+        lease.give_back(Release::Free);
+        Ok(())
+    })
+    .await?;
+    cx.tell(What::AppliedNotMerged(false));
+    Ok(())
+}
+
+/// Frees a prod that an earlier try had reserved, after an apply that failed in order, when prod is
+/// seen to run exactly what the base branch has: then no try has changed it. Where that cannot be
+/// seen it stays reserved.
+pub(crate) async fn if_untouched(
+    cx: &Cx<'_>,
+    desk: &Desk<'_>,
+    (ticket, stop): (Ticket, &Stop),
+    lease: &Lease,
+) {
+    let is_over = matches!(stop, Stop::Interrupted(_) | Stop::Later { .. });
+    if is_over || !ticket.failed_in_order() || !lease.was_reserved() {
+        return;
+    }
+    let facts = ticket.facts().clone();
+    let seen = async {
+        // Its seat is needed for the next session.
+        ticket.spent().0.close().await?;
+        let (bridge, has_all) = base_in_prod(cx, desk, &facts).await?;
+        bridge.close().await?;
+        Ok::<_, Stop>(has_all)
+    };
+    match seen.await {
+        Ok(true) => {
+            cx.note("prod runs what the base branch has: it is kept no longer");
+            lease.give_back(Release::Free);
+        }
+        Ok(false) => cx.note("prod does not run what the base branch has: it stays reserved"),
+        Err(why) => cx.note(format!("nobody can say what prod runs: it stays reserved ({why})")),
+    }
+}
+
+/// A session on the base branch alone, and whether prod runs what that has.
+pub(crate) async fn base_in_prod(
+    cx: &Cx<'_>,
+    desk: &Desk<'_>,
+    facts: &Facts,
+) -> Result<(Bridge, bool), Stop> {
+    let mut bridge = cx.stage(Stage::Checkout, Bridge::at_base(cx, facts)).await?;
+    cx.stage(Stage::Load, bridge.load()).await?;
+    let plan = cx.stage(Stage::Plan, plan::of_base(desk, facts, &mut bridge)).await?;
+    Ok((bridge, !plan.has_changes))
+}
