@@ -12,6 +12,7 @@ mod kept;
 mod merges;
 mod once;
 mod order;
+mod reserved;
 mod sweep;
 mod validate;
 mod workers;

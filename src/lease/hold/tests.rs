@@ -10,6 +10,7 @@ use super::*;
 use crate::lease::{Obstacle, Standing};
 
 mod bench;
+mod unheard;
 use bench::{Bench, Mood, project, seconds, snapshot};
 
 const PATIENT: Wait<'static> = Wait::UpTo { at_most: Duration::from_secs(3600), told: &|_| {} };
@@ -103,12 +104,29 @@ async fn waiting_ends_by_its_bound_and_by_cancellation() {
 }
 
 #[tokio::test]
-async fn what_is_granted_to_a_cancelled_job_is_given_back() {
+async fn what_is_granted_to_a_cancelled_job_goes_back_as_it_was() {
+    for was in [Release::Free, Release::Reserve] {
+        let bench = Bench::new();
+        let before = hold(&bench.keeper, bench.wish(8, Wait::No), async |lease| {
+            lease.give_back(was);
+            Ok(())
+        });
+        before.await.unwrap();
+        let standing = bench.standing().await;
+        bench.store.cancels_while_it_grants(&bench.cancel);
+        let stopped = hold(&bench.keeper, bench.wish(8, Wait::No), async |_| Ok(())).await;
+        assert!(matches!(stopped, Err(Stop::Interrupted(_))), "{stopped:?}");
+        assert_eq!(bench.standing().await, standing, "{was:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_job_asks_for_nothing() {
     let bench = Bench::new();
     bench.cancel.cancel();
     let stopped = hold(&bench.keeper, bench.wish(8, Wait::No), async |_| Ok(())).await;
     assert!(matches!(stopped, Err(Stop::Interrupted(_))), "{stopped:?}");
-    assert_eq!(bench.standing().await, []);
+    assert_eq!(bench.store.requests.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]

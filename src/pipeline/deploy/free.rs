@@ -50,6 +50,7 @@ pub(crate) async fn if_untouched(
         Ok(true) => {
             cx.note("prod runs what the base branch has: it is kept no longer");
             lease.give_back(Release::Free);
+            cx.tell(What::AppliedNotMerged(false));
         }
         Ok(false) => cx.note("prod does not run what the base branch has: it stays reserved"),
         Err(why) => cx.note(format!("nobody can say what prod runs: it stays reserved ({why})")),

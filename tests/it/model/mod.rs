@@ -183,7 +183,23 @@ fn a_gate_check_and_a_deploy_build_the_same_version() {
 #[test]
 fn two_projects_share_the_workers() {
     let jobs = [deploy(0), deploy(0), deploy(1), deploy(1)];
-    holds("two projects, crash", &jobs, Faults { crashes: 1, ..NONE });
+    for (name, faults) in [
+        ("two projects, crash", Faults { crashes: 1, ..NONE }),
+        ("two projects, Redis lost", Faults { redis_losses: 1, ..NONE }),
+        ("two projects, timeout", Faults { timeouts: 1, ..NONE }),
+    ] {
+        holds(name, &jobs, faults);
+    }
+}
+
+#[test]
+fn two_projects_share_the_workers_with_one_that_stops_and_with_copies() {
+    let three = [deploy(0), deploy(0), deploy(1)];
+    holds("two projects, pause", &three, Faults { pauses: 1, ..NONE });
+    let twice = [Job { copies: 2, ..deploy(0) }, deploy(1)];
+    holds("two projects, copies, crash", &twice, Faults { crashes: 1, ..NONE });
+    holds("two projects, copies, pause", &twice, Faults { pauses: 1, ..NONE });
+    holds("two projects, copies, Redis lost", &twice, Faults { redis_losses: 1, ..NONE });
 }
 
 #[test]

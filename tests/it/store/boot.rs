@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use sluice::lease::{LeaseError, LeaseRequest, Leases as _, Release};
+use sluice::lease::{LeaseError, LeaseKey, LeaseRequest, Leases as _, Release};
 use sluice_rig::Redis;
 use sluice_store::Store;
 
-use super::{granted, left, prod, request, run, server, soon};
+use super::{granted, left, prod, project, request, run, server, soon};
 use crate::redis::{Corner, settings};
 
 /// TTL and lock-delay of the tests' settings.
@@ -31,6 +31,39 @@ async fn the_longest_time_that_any_client_ever_had_counts() {
     let longer = LeaseRequest { ttl: request(1).ttl * 10, ..request(1) };
     assert!(left(leases.acquire(&longer).await) > FREEZE);
     assert!(left(leases.acquire(&request(2)).await) > FREEZE);
+}
+
+#[tokio::test]
+async fn a_sweep_delays_nobody_by_the_time_that_its_lease_stands() {
+    let corner = Corner::new();
+    let leases = Store::connect(&corner.settings).unwrap().leases();
+    let ttl = request(1).ttl * 100;
+    let sweep = LeaseRequest { keys: vec![LeaseKey::Sweep(project())], ttl, ..request(1) };
+    assert!(left(leases.acquire(&sweep).await) <= FREEZE);
+    assert!(left(leases.acquire(&request(2)).await) <= FREEZE);
+}
+
+#[tokio::test]
+async fn the_longest_time_counts_for_the_next_restart_and_not_for_ever() {
+    let mut server = server(Redis::durable());
+    let store = Store::connect(&settings(&server.url(), "sluice")).unwrap();
+    let longer = LeaseRequest { ttl: request(1).ttl * 10, ..request(1) };
+    left(store.leases().acquire(&longer).await);
+    let mut frozen = Vec::new();
+    for _ in 0..2 {
+        server.kill().unwrap();
+        server.start().unwrap();
+        let asked = soon(async {
+            loop {
+                match store.frozen().await {
+                    Ok(frozen) => return frozen,
+                    Err(_) => tokio::task::yield_now().await,
+                }
+            }
+        });
+        frozen.push(asked.await.unwrap());
+    }
+    assert!(frozen[0] > FREEZE && frozen[1] <= FREEZE, "{frozen:?}");
 }
 
 #[tokio::test]
@@ -102,7 +135,7 @@ async fn a_redis_that_restarts_with_its_data_lets_holders_go_on_and_grants_nothi
         }
     })
     .await;
-    assert_eq!(soon(async { leases.acquire(&request(1)).await }).await.unwrap(), first);
+    assert_eq!(granted(&leases, 1).await, first);
     leases.release(&first, Release::Free).await.unwrap();
     assert!(left(leases.acquire(&request(2)).await) <= FREEZE, "the last second may be missing");
     assert!(granted(&leases, 2).await.epoch > first.epoch);

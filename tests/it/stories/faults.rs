@@ -1,8 +1,11 @@
 //! What goes wrong around us: lost webhooks, an engine that hangs, a lease that is gone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sluice::outcome::{Reason, Stage};
+use sluice::observe::What;
+use sluice::outcome::{Disposition, Reason, Stage};
+use sluice::pipeline::{Deps, Signals, perform};
 use sluice::redact::REDACTED;
 use sluice_sim::faults::{Answer, Matching, WebhookFault};
 use sluice_sim::world::{CheckConclusion, CheckStatus};
@@ -10,7 +13,7 @@ use sluice_sim::{Pr, PrSnapshot, PrSpec};
 use sluice_worker::run::Slots;
 
 use crate::town::{
-    APPROVAL, DEPLOY, LINTER, PR_ENVIRONMENT, PROD_PLAN, SECRET, Setup, TAXED, TESTS, Town,
+    APPROVAL, Call, DEPLOY, LINTER, PR_ENVIRONMENT, PROD_PLAN, SECRET, Setup, TAXED, TESTS, Town,
 };
 
 /// Gated once, deployed once, merged once.
@@ -160,6 +163,42 @@ async fn an_apply_that_outlives_its_lease_is_halted_at_the_next_stage() {
     town.until_quiet().await;
     assert_eq!(town.prod_applies(), 1);
     assert_eq!(town.warehouse.calls("apply"), 3, "the PR's, one that was halted, one that was not");
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_costs_a_deploy_no_try() {
+    let town = Town::of(Setup { retries: 0, ..Setup::default() }).await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.leases.is_away_for(Some(Call::Inspect));
+    town.carol.approves(&pr).await.unwrap();
+    let later =
+        |what: &What| matches!(what, What::Settled { disposition, .. } if *disposition == "later");
+    town.until_told(&pr, later).await;
+    town.leases.is_away_for(None);
+    is_done_once(&town, &pr).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn while_nobody_can_say_whose_turn_it_is_looks_go_on_at_once() {
+    let town = Town::start().await;
+    town.leases.is_away_for(Some(Call::Turn));
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.carol.approves(&pr).await.unwrap();
+    is_done_once(&town, &pr).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_job_of_a_project_that_is_unknown_here_may_be_known_elsewhere() {
+    let town = Town::of(Setup { retries: 1, ..Setup::default() }).await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    let before = Deps { projects: Arc::new([]), ..town.deps.clone() };
+    let deploy = town.deploy_of(&pr, &town.head(&pr));
+    let attempt = async |attempt| perform(&before, &deploy, attempt, Signals::default()).await;
+    assert_eq!(attempt(0).await, Disposition::Retry);
+    assert!(matches!(attempt(1).await, Disposition::Dead(why) if why.contains("not configured")));
     town.finish().await;
 }
 

@@ -11,16 +11,16 @@ use sluice_sim::{Pr, World};
 
 use crate::town::{Answers, DEPLOY, PROD_PLAN, Setup, TAXED, Town};
 
-const RENAMED: &str = "SELECT 1 AS id\n";
-const RESERVED: &str = r#"sluice_applied_not_merged{project="warehouse"}"#;
+pub(super) const RENAMED: &str = "SELECT 1 AS id\n";
+pub(super) const RESERVED: &str = r#"sluice_applied_not_merged{project="warehouse"}"#;
 
 /// A town in which a deploy that cannot be merged is tried again so often.
-async fn town(retries: usize) -> Town {
+pub(super) async fn town(retries: usize) -> Town {
     Town::of(Setup { merge_patience: Duration::ZERO, retries, ..Setup::default() }).await
 }
 
 /// GitHub refuses every merge.
-async fn merges_are_refused(town: &Town) {
+pub(super) async fn merges_are_refused(town: &Town) {
     town.spoils(|faults| faults.merges.extend([MergeFault::NotMergeable; 1000])).await;
 }
 
@@ -29,7 +29,7 @@ async fn merges_are_accepted_after_one(town: &Town) {
     town.spoils(|faults| faults.merges.truncate(1)).await;
 }
 
-async fn prod_is_reserved(town: &Town) {
+pub(super) async fn prod_is_reserved(town: &Town) {
     let held = town.held().await;
     let prod = held.iter().find(|lease| lease.key.to_string().ends_with("/prod"));
     assert!(prod.is_some(), "prod is nobody's: {held:#?}");
@@ -92,7 +92,7 @@ async fn a_merge_goes_on_when_a_required_check_turns_red() {
 }
 
 /// Somebody else's change gets prod, and is the last to be there.
-async fn the_next_deploys(town: Town, next: &Pr, dead: usize) {
+pub(super) async fn the_next_deploys(town: Town, next: &Pr, dead: usize) {
     town.until_deployed(next).await;
     town.until_quiet().await;
     assert_eq!(town.in_prod("orders").unwrap(), RENAMED);
@@ -131,7 +131,7 @@ async fn merged_by_hand_after_the_last_try_frees_prod() {
 }
 
 /// Bob presses the button, which works for him.
-async fn is_merged_by_hand(town: &Town, pr: &Pr) {
+pub(super) async fn is_merged_by_hand(town: &Town, pr: &Pr) {
     let by_hand = pr.clone();
     let merge = move |world: &mut World| {
         world.faults.merges.clear();

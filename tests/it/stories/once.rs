@@ -103,3 +103,21 @@ async fn a_copy_that_waited_while_the_first_one_merged_does_not_talk_over_it() {
     assert_eq!(town.prod_applies(), 1);
     town.finish().await;
 }
+
+#[tokio::test]
+async fn a_deploy_that_comes_again_does_not_talk_over_its_success() {
+    let town = Town::start().await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.carol.approves(&pr).await.unwrap();
+    town.until_deployed(&pr).await;
+    town.until_quiet().await;
+    let said = town.says(&pr, DEPLOY);
+    // Prod lacks what main gets now: that is not this deploy's.
+    let other = [("models/orders.sql", Some("SELECT 1 AS id\n"))];
+    town.bob.pushes_to_branch(&town.repository, "main", &other).await.unwrap();
+    town.is_asked_to_deploy(&pr, &town.head(&pr)).await;
+    assert_eq!(town.says(&pr, DEPLOY), said);
+    assert!(!town.refusals(&pr).contains(&Reason::AlreadyMerged), "{:?}", town.refusals(&pr));
+    assert_eq!(town.deploys(&pr), [sluice::outcome::DeployOutcome::Deployed]);
+    town.finish().await;
+}

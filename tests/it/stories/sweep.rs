@@ -241,6 +241,18 @@ async fn a_worker_sweeps_by_itself_and_of_two_only_one() {
 }
 
 #[tokio::test]
+async fn a_look_that_was_not_stored_is_asked_for_by_the_next_sweep() {
+    let town = Town::start().await;
+    let pr = unnoticed(&town).await;
+    let mut sweeper = Sweeper::of_all(&town.deps).remove(0);
+    town.losing.refuses_the_next();
+    sweeper.sweep(&town.deps).await.unwrap_err();
+    assert_eq!(sweeper.sweep(&town.deps).await.unwrap().looks, 1);
+    town.until_gated(&pr).await;
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn a_sweep_that_fails_is_counted_and_stops_nothing() {
     let town = Town::start().await;
     let limited = Answer::GraphQlRateLimited;

@@ -51,6 +51,8 @@ struct Data {
     overlaps: Vec<String>,
     calls: BTreeMap<&'static str, usize>,
     applied: Vec<String>,
+    /// The next apply to prod ends with the bridge, which then says nothing more.
+    kills_a_bridge: bool,
 }
 
 #[derive(Default, Clone)]
@@ -107,6 +109,11 @@ impl Warehouse {
         let deployed = data.environments.entry(environment.to_owned()).or_default();
         deployed.plan_id = plan_id;
         deployed.models.insert(model.to_owned(), sql.to_owned());
+    }
+
+    /// Kills the bridge of the next apply to prod.
+    pub fn kills_the_next_bridge(&self) {
+        self.data.lock().unwrap().kills_a_bridge = true;
     }
 
     /// Makes every apply to the environment wait before its first stage.
@@ -211,7 +218,8 @@ impl Engine for Scripted {
         let checkout = worktree.checkout().clone();
         let warehouse = Arc::clone(&self.warehouse);
         warehouse.count("open");
-        Ok(Box::new(Open { checkout, models, warehouse, cancel, previous: BTreeMap::new() }))
+        let (previous, is_dead) = (BTreeMap::new(), false);
+        Ok(Box::new(Open { checkout, models, warehouse, cancel, previous, is_dead }))
     }
 }
 

@@ -16,6 +16,15 @@ pub struct Losable {
     noticed: watch::Sender<bool>,
     /// Whether renewals get an answer.
     renews: watch::Sender<bool>,
+    /// What nobody can say.
+    away: Mutex<Option<Call>>,
+}
+
+/// What the store may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    Inspect,
+    Turn,
 }
 
 /// Whether the store answers.
@@ -31,6 +40,7 @@ impl Losable {
             held: Mutex::default(),
             noticed: watch::Sender::default(),
             renews: watch::Sender::new(true),
+            away: Mutex::default(),
         }
     }
 
@@ -50,6 +60,18 @@ impl Losable {
         self.renews.send_replace(matches!(answers, Answers::Yes));
     }
 
+    /// Makes the store unavailable for one sort of question, or for none.
+    pub fn is_away_for(&self, call: Option<Call>) {
+        *self.away.lock().unwrap() = call;
+    }
+
+    fn says(&self, call: Call) -> Result<(), LeaseError> {
+        match *self.away.lock().unwrap() == Some(call) {
+            true => Err(LeaseError::Unavailable(format!("away for {call:?}"))),
+            false => Ok(()),
+        }
+    }
+
     /// Waits until a holder has found out.
     pub async fn until_noticed(&self) {
         self.noticed.subscribe().wait_for(|noticed| *noticed).await.unwrap();
@@ -59,6 +81,9 @@ impl Losable {
 #[async_trait]
 impl Leases for Losable {
     async fn acquire(&self, request: &LeaseRequest) -> Result<Grant, LeaseError> {
+        if matches!(request.keys.as_slice(), [LeaseKey::PullRequest(..)]) {
+            self.says(Call::Turn)?;
+        }
         let grant = self.leases.acquire(request).await?;
         self.held.lock().unwrap().push(grant.clone());
         Ok(grant)
@@ -83,6 +108,7 @@ impl Leases for Losable {
     }
 
     async fn inspect(&self, project: &ProjectName) -> Result<Vec<LeaseInfo>, LeaseError> {
+        self.says(Call::Inspect)?;
         self.leases.inspect(project).await
     }
 

@@ -1,6 +1,7 @@
 //! A queue whose deliveries can be lost while their jobs run, as RabbitMQ's are when a connection
 //! breaks or a consumer times out.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -21,11 +22,17 @@ struct Hand {
 pub struct Losing {
     queue: Arc<MemoryQueue>,
     hands: Arc<Mutex<Vec<Hand>>>,
+    is_full: AtomicBool,
 }
 
 impl Losing {
     pub(super) fn new(queue: Arc<MemoryQueue>) -> Self {
-        Self { queue, hands: Arc::default() }
+        Self { queue, hands: Arc::default(), is_full: AtomicBool::default() }
+    }
+
+    /// Does not store the next job that is published.
+    pub fn refuses_the_next(&self) {
+        self.is_full.store(true, Ordering::SeqCst);
     }
 
     /// Loses everything that is in hand of a route; says how much that was.
@@ -45,6 +52,9 @@ impl Losing {
 #[async_trait]
 impl Queue for Losing {
     async fn publish(&self, envelope: &Envelope) -> Result<(), QueueError> {
+        if self.is_full.swap(false, Ordering::SeqCst) {
+            return Err(QueueError::Unavailable("full".to_owned()));
+        }
         self.queue.publish(envelope).await
     }
 

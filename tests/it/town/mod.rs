@@ -19,6 +19,7 @@ use sluice_sim::{Actor, Pr, PrSnapshot, PrSpec, Receiver, RepositoryName, Standi
 use sluice_worker::run::{Graces, Slots, run};
 use tokio_util::sync::CancellationToken;
 
+mod asked;
 mod engine;
 mod heard;
 mod leases;
@@ -29,11 +30,11 @@ mod succession;
 
 pub use engine::{Scripted, Warehouse};
 use heard::Heard;
-pub use leases::{Answers, Losable};
+pub use leases::{Answers, Call, Losable};
 pub use losing::Losing;
 pub use once::shown_twice;
 use setup::Behind;
-pub use setup::{GRACES, PATIENCE, SECRET, Setup, mirrors, policy, producer_settings};
+pub use setup::{GRACES, PATIENCE, SECRET, Setup, mirrors, policy, producer_settings, written};
 
 pub const LINTER: &str = "SQLMesh - Linter";
 pub const TESTS: &str = "SQLMesh - Run Unit Tests";
@@ -392,9 +393,4 @@ impl Town {
         held.retain(|lease| !matches!(lease.key, sluice::lease::LeaseKey::Sweep(_)));
         held
     }
-}
-
-/// A policy as the town's projects write it down.
-pub fn written(policy: &Policy) -> String {
-    serde_json::to_string_pretty(policy).unwrap()
 }

@@ -128,6 +128,11 @@ pub fn policy() -> Policy {
     }
 }
 
+/// A policy as the town's projects write it down.
+pub fn written(policy: &Policy) -> String {
+    serde_json::to_string_pretty(policy).unwrap()
+}
+
 fn project() -> Project {
     Project {
         name: ProjectName::new("warehouse").unwrap(),

@@ -26,20 +26,30 @@ pub(super) enum Mood {
     Well,
     Away,
     Silent,
+    /// It does what it is asked, and its answers are lost.
+    Unheard,
 }
 
 /// A store that can be away, or silent.
 pub(super) struct Store {
     real: MemoryLeases,
     mood: Mutex<Mood>,
+    pub(super) requests: AtomicUsize,
     pub(super) renewals: AtomicUsize,
     renewed: Notify,
     refused: Notify,
+    /// Fires when the next lease is granted.
+    cancels: Mutex<Option<CancellationToken>>,
 }
 
 impl Store {
     pub(super) fn mood(&self, mood: Mood) {
         *self.mood.lock().unwrap() = mood;
+    }
+
+    /// Cancels the job while its next lease is being granted.
+    pub(super) fn cancels_while_it_grants(&self, cancel: &CancellationToken) {
+        *self.cancels.lock().unwrap() = Some(cancel.clone());
     }
 
     /// Waits until it was asked while it was away.
@@ -63,7 +73,7 @@ impl Store {
     async fn answers(&self) -> Result<(), LeaseError> {
         let mood = *self.mood.lock().unwrap();
         match mood {
-            Mood::Well => Ok(()),
+            Mood::Well | Mood::Unheard => Ok(()),
             Mood::Away => {
                 self.refused.notify_one();
                 Err(LeaseError::Unavailable("away".to_owned()))
@@ -71,13 +81,26 @@ impl Store {
             Mood::Silent => std::future::pending().await,
         }
     }
+
+    /// What is heard of an answer.
+    fn heard<T>(&self, answer: Result<T, LeaseError>) -> Result<T, LeaseError> {
+        match *self.mood.lock().unwrap() {
+            Mood::Unheard => Err(LeaseError::Unavailable("the answer was lost".to_owned())),
+            _ => answer,
+        }
+    }
 }
 
 #[async_trait]
 impl Leases for Store {
     async fn acquire(&self, request: &LeaseRequest) -> Result<Grant, LeaseError> {
+        self.requests.fetch_add(1, Ordering::SeqCst);
         self.answers().await?;
-        self.real.acquire(request).await
+        let granted = self.real.acquire(request).await;
+        if let Some(cancel) = self.cancels.lock().unwrap().take() {
+            cancel.cancel();
+        }
+        self.heard(granted)
     }
     async fn renew(
         &self,
@@ -89,11 +112,11 @@ impl Leases for Store {
         let answer = self.real.renew(grant, phase, give_back).await;
         self.renewals.fetch_add(1, Ordering::SeqCst);
         self.renewed.notify_waiters();
-        answer
+        self.heard(answer)
     }
     async fn release(&self, grant: &Grant, release: Release) -> Result<(), LeaseError> {
         self.answers().await?;
-        self.real.release(grant, release).await
+        self.heard(self.real.release(grant, release).await)
     }
     async fn inspect(&self, project: &ProjectName) -> Result<Vec<LeaseInfo>, LeaseError> {
         self.real.inspect(project).await
@@ -137,9 +160,11 @@ impl Bench {
         let store = Arc::new(Store {
             real: MemoryLeases::new(clock.clone()),
             mood: Mutex::new(Mood::Well),
+            requests: AtomicUsize::new(0),
             renewals: AtomicUsize::new(0),
             renewed: Notify::new(),
             refused: Notify::new(),
+            cancels: Mutex::default(),
         });
         let diary = Arc::new(Diary::default());
         let keeper = Keeper {

@@ -11,7 +11,9 @@ use tokio::sync::Barrier;
 
 use super::Bench;
 
+mod kept;
 mod revoked;
+pub(super) use kept::*;
 pub(super) use revoked::*;
 
 /// In units of the bench.

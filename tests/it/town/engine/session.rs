@@ -23,6 +23,8 @@ pub(super) struct Open {
     pub(super) cancel: CancellationToken,
     /// Per plan: what the environment stood at when it was built.
     pub(super) previous: BTreeMap<String, Option<String>>,
+    /// Its bridge was killed.
+    pub(super) is_dead: bool,
 }
 
 impl Open {
@@ -54,6 +56,9 @@ impl Open {
 
     /// What every call but the last begins with.
     fn living(&self) -> Result<(), EngineError> {
+        if self.is_dead {
+            return Err(EngineError::Broken { what: "the bridge died".to_owned(), source: None });
+        }
         let deaf = !self.with("-- deaf").is_empty();
         if self.cancel.is_cancelled() && !deaf { Err(EngineError::Cancelled) } else { Ok(()) }
     }
@@ -196,6 +201,11 @@ impl Session for Open {
         if let Some(model) = self.with("-- fails apply").first() {
             return Err(declared(Fault::Apply, format!("{model}: division by zero")));
         }
+        if name == "prod" {
+            let mut data = self.warehouse.data.lock().unwrap();
+            self.is_dead = std::mem::take(&mut data.kills_a_bridge);
+        }
+        self.living()?;
         let fails = |mark| name == "prod" && !self.with(mark).is_empty();
         if fails("-- fails in prod") {
             return Err(declared(Fault::Apply, "the disk is full"));

@@ -6,9 +6,11 @@ use sluice::lease::{LeaseError, Obstacle, Release, Standing};
 use sluice::names::PrNumber;
 
 use super::super::Bench;
-use super::{LOCK_DELAY, TTL, acquire, held_by, is_lost, prod, project, snapshot, units, woken};
+use super::{
+    LOCK_DELAY, TTL, acquire, almost, held_by, is_lost, prod, project, snapshot, units, woken,
+};
 
-pub(in crate::contracts::leases) async fn what_is_held_rests_when_it_is_revoked(
+pub(in crate::contracts::leases) async fn what_is_held_rests_as_if_lost_when_it_is_revoked(
     bench: &impl Bench,
 ) {
     let leases = bench.leases();
@@ -26,7 +28,10 @@ pub(in crate::contracts::leases) async fn what_is_held_rests_when_it_is_revoked(
             panic!("no lock-delay for PR #{pr}: {answer:?}")
         };
     }
-    units(bench, LOCK_DELAY).await;
+    // A holder that is cut off from the store goes on until its own fence, and then has to end.
+    almost(bench, TTL + LOCK_DELAY).await;
+    acquire(bench, 2, &[prod()]).await.expect_err("its holder may still be at work");
+    units(bench, 1).await;
     let next = acquire(bench, 2, &[prod()]).await.unwrap();
     assert!(next.epoch > grant.epoch && next.give_back == Release::Free, "{next:?}");
 }

@@ -1,0 +1,151 @@
+//! What prod is reserved for: one head of a pull request, as it was cleared, and no longer than
+//! anything of it is left.
+
+use sluice::names::{PrNumber, Sha};
+use sluice::outcome::{DeployOutcome, Disposition, Reason};
+use sluice::pipeline::{Signals, perform};
+use sluice_sim::Pr;
+
+use super::kept::{
+    RENAMED, RESERVED, is_merged_by_hand, merges_are_refused, prod_is_reserved, the_next_deploys,
+    town,
+};
+use crate::town::{DEPLOY, TAXED, Town};
+
+const ELSEWHERE: [(&str, Option<&str>); 1] = [("README.md", Some("Nobody has seen this.\n"))];
+
+/// Applied and not merged: its job has failed for good, and prod is reserved for its head.
+async fn left_unmerged(town: &Town) -> (Pr, Sha) {
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    merges_are_refused(town).await;
+    town.carol.approves(&pr).await.unwrap();
+    town.until_quiet().await;
+    town.spoils(|faults| faults.merges.clear()).await;
+    prod_is_reserved(town).await;
+    let head = town.head(&pr);
+    assert_eq!(town.held().await[0].kept_for.as_ref(), Some(&head));
+    (pr, head)
+}
+
+/// Nothing was merged, and prod is still reserved for that head.
+async fn is_left_as_it_was(town: &Town, pr: &Pr, head: &Sha) {
+    assert!(!town.see(pr).is_merged(), "nobody cleared that");
+    prod_is_reserved(town).await;
+    assert_eq!(town.held().await[0].kept_for.as_ref(), Some(head));
+}
+
+#[tokio::test]
+async fn a_newer_head_is_not_merged_for_what_another_was_cleared() {
+    let town = town(1).await;
+    let (pr, head) = left_unmerged(&town).await;
+    town.alice.pushes(&pr, &ELSEWHERE).await.unwrap();
+    town.until_gated(&pr).await;
+    // It changes nothing that prod runs: its plan is as empty as that of the head before.
+    town.is_asked_to_deploy(&pr, &town.head(&pr)).await;
+    assert_eq!(town.refusals(&pr).last(), Some(&Reason::NotApproved));
+    is_left_as_it_was(&town, &pr, &head).await;
+
+    town.carol.approves(&pr).await.unwrap();
+    town.until_deployed(&pr).await;
+    town.until_quiet().await;
+    assert_eq!(town.prod_applies(), 1, "prod ran it already");
+    assert_eq!(town.metric(RESERVED).as_deref(), Some("0"));
+    assert!(town.held().await.is_empty());
+    town.finish_with(1).await;
+}
+
+#[tokio::test]
+async fn what_leads_elsewhere_now_is_not_merged_there() {
+    let town = town(1).await;
+    let (pr, head) = left_unmerged(&town).await;
+    town.bob.pushes_to_branch(&town.repository, "staging", &ELSEWHERE).await.unwrap();
+    town.alice.retargets(&pr, "staging").await.unwrap();
+    town.until_quiet().await;
+    town.is_asked_to_deploy(&pr, &head).await;
+    let refusals = town.refusals(&pr);
+    assert!(refusals.contains(&Reason::NotProduction), "{refusals:?}");
+    is_left_as_it_was(&town, &pr, &head).await;
+
+    town.alice.retargets(&pr, "main").await.unwrap();
+    town.until_quiet().await;
+    town.is_asked_to_deploy(&pr, &head).await;
+    town.until_deployed(&pr).await;
+    assert!(town.held().await.is_empty());
+    town.finish_with(1).await;
+}
+
+#[tokio::test]
+async fn prod_is_freed_though_a_deploy_that_is_gone_had_undertaken_the_cleanup() {
+    let town = town(1).await;
+    let (pr, _) = left_unmerged(&town).await;
+    let project = &town.deps.projects[0].name;
+    town.deps.ledger.undertake_cleanup(project, PrNumber(pr.number)).await;
+    is_merged_by_hand(&town, &pr).await;
+    town.until_quiet().await;
+    assert_eq!(town.metric(RESERVED).as_deref(), Some("0"));
+    assert!(town.held().await.is_empty(), "{:#?}", town.held().await);
+    town.finish_with(1).await;
+}
+
+#[tokio::test]
+async fn a_merge_that_is_cut_short_leaves_the_cleanup_to_others() {
+    let town = Town::start().await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    merges_are_refused(&town).await;
+    town.carol.quietly().approves(&pr).await.unwrap();
+    let (deps, deploy) = (town.deps.clone(), town.deploy_of(&pr, &town.head(&pr)));
+    let signals = Signals::default();
+    let cancel = signals.cancel.clone();
+    let job = tokio::spawn(async move { Box::pin(perform(&deps, &deploy, 0, signals)).await });
+    town.until_says(&pr, DEPLOY, "Deployed, not merged").await;
+    cancel.cancel();
+    assert_eq!(job.await.unwrap(), Disposition::Requeue);
+    let project = &town.deps.projects[0].name;
+    let undertaken = town.deps.ledger.is_cleanup_undertaken(project, PrNumber(pr.number)).await;
+    assert!(!undertaken, "nobody will clean up");
+    town.spoils(|faults| faults.merges.clear()).await;
+    town.is_asked_to_deploy(&pr, &town.head(&pr)).await;
+    town.until_deployed(&pr).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_pull_request_that_was_merged_with_a_newer_head_frees_prod() {
+    let town = town(1).await;
+    let (pr, head) = left_unmerged(&town).await;
+    town.alice.quietly().pushes(&pr, &ELSEWHERE).await.unwrap();
+    town.bob.quietly().merges_by_hand(&pr).await.unwrap();
+    town.is_asked_to_deploy(&pr, &head).await;
+    assert_eq!(town.deploys(&pr).last(), Some(&DeployOutcome::Refused), "that head was not merged");
+    assert_eq!(town.metric(RESERVED).as_deref(), Some("0"));
+    assert!(town.held().await.is_empty(), "{:#?}", town.held().await);
+    town.finish_with(1).await;
+}
+
+/// The bridge of its first try dies on the way to prod; the second try fails in order.
+async fn fails_twice(town: &Town) {
+    let pr = town.gated_pr("add-tax", "revenue", "SELECT 2 -- fails in prod\n").await;
+    town.warehouse.kills_the_next_bridge();
+    town.carol.approves(&pr).await.unwrap();
+    town.until_quiet().await;
+    assert_eq!(town.deploys(&pr), [DeployOutcome::Failed]);
+}
+
+#[tokio::test]
+async fn a_prod_that_no_try_has_touched_is_not_kept() {
+    let town = town(1).await;
+    fails_twice(&town).await;
+    assert!(town.held().await.is_empty(), "{:#?}", town.held().await);
+    let next = town.gated_pr("rename", "orders", RENAMED).await;
+    town.carol.approves(&next).await.unwrap();
+    the_next_deploys(town, &next, 1).await;
+}
+
+#[tokio::test]
+async fn a_prod_that_runs_something_else_than_main_stays_reserved() {
+    let town = town(1).await;
+    town.warehouse.is_changed_by_hand("prod", "orders", RENAMED);
+    fails_twice(&town).await;
+    assert_eq!(town.held().await.len(), 1, "nobody knows that no try did this");
+    town.finish_with(1).await;
+}
