@@ -296,9 +296,10 @@ pub(super) fn lease_json(lease: &LeaseInfo) -> Value {
     })
 }
 
-/// How long a lease that is taken away rests, for people.
+/// How long a lease that is taken away rests at most, for people.
 pub(super) fn rest(cluster: &Cluster) -> String {
-    long(cluster.config.lease.timings.lock_delay())
+    let timings = cluster.config.lease.timings;
+    long(timings.ttl() + timings.lock_delay())
 }
 
 #[cfg(test)]

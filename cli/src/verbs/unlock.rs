@@ -80,7 +80,8 @@ fn warning(lease: &LeaseInfo, rest: &str) -> String {
         Standing::Held => format!(
             "{key} is held for PR #{} by {}.\nIts epoch rises first: that worker can neither renew \
              it nor give it back, stops at the latest when it renews next, and its job comes back. \
-             Then {key} rests for {rest}, and goes to whoever waits.",
+             Then {key} rests, for {rest} at \
+             most since that worker may be cut off and not know yet, and goes to whoever waits.",
             owner.pr, owner.host
         ),
         Standing::Reserved => format!(
