@@ -62,9 +62,9 @@ pub trait Leases: Send + Sync {
     /// Takes a key from whoever has it, for an operator who knows better: what was there, or `None`
     /// when it was free. Its epoch rises first, so that whoever held it can neither renew nor
     /// release, and stops. A key that was held then rests until the grant and its lock-delay would
-    /// have been over, since a holder that is cut off from the store learns nothing, and believes in
-    /// its lease for as long; one that was reserved is free at once, and one that rests already does
-    /// so to the end. In every case the reservation is forgotten.
+    /// have been over, since a holder that is cut off from the store learns nothing and believes in
+    /// its lease for as long. One that was reserved is free at once, and one that rests already
+    /// does so to the end. In every case the reservation is forgotten.
     async fn revoke(&self, key: &LeaseKey) -> Result<Option<LeaseInfo>, LeaseError>;
 
     /// Whether leases can be had now, for readiness. Answers within seconds.

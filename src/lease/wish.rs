@@ -17,8 +17,8 @@ use crate::outcome::Stop;
 /// expiries and wake-ups that nobody announces.
 const ASK_EVERY: Duration = Duration::from_secs(10);
 
-/// The pause after a question that got no answer, doubled each time up to [`ASK_EVERY`]: it may have
-/// been granted, and nobody renews that.
+/// The pause after a question that got no answer, doubled each time up to [`ASK_EVERY`]: it may
+/// have been granted, and nobody renews that.
 const ASK_SOON: Duration = Duration::from_millis(500);
 
 /// What is done while a lease cannot be had.
@@ -245,9 +245,10 @@ async fn decline(keeper: &Keeper, grant: &Grant) {
     }
 }
 
-/// Asks again for what is no longer wanted and may have been granted without an answer, and gives it
-/// back: nobody renews it, and it would be in everybody's way until its TTL and lock-delay are over.
-/// On a task of its own, since nobody need wait for that; no longer than the grant could stand.
+/// Asks again for what is no longer wanted and may have been granted without an answer, and gives
+/// it back: nobody renews it, and it would be in everybody's way until its TTL and lock-delay are
+/// over. On a task of its own, since nobody need wait for that, and for no longer than the grant
+/// could stand.
 async fn take_back(keeper: Keeper, request: LeaseRequest) {
     let until = keeper.clock.instant() + request.ttl;
     let mut pause = ASK_SOON;

@@ -11,8 +11,8 @@ use crate::pipeline::deploy::{clear, free};
 use crate::pipeline::judge;
 use crate::render::checks::{self, CheckKind};
 
-/// The cleanup, as a job. A deploy that merged the pull request cleans up itself, and frees prod, for
-/// as long as it has it; one that is gone left that to whoever comes first.
+/// The cleanup, as a job. A deploy that merged the pull request cleans up itself, and frees prod
+/// while it has it; one that is gone left that to whoever comes first.
 pub(crate) async fn run(cx: &Cx<'_>, job: &Cleanup) -> Result<(), Stop> {
     let undertaken = cx.deps.ledger.is_cleanup_undertaken(&job.project, job.pr).await;
     let kept = clear::reservation(cx).await?;

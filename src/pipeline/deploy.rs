@@ -215,8 +215,8 @@ async fn applied(
 
 /// Merged already. When prod runs what the base branch has, another try of this deploy did that and
 /// did not get to the end: only the cleanup is left. Only SQLMesh knows; a check run that says that
-/// the deploy was on its way does not say how far it got. One that says that it succeeded does: what
-/// the base branch got since is none of its.
+/// the deploy was on its way does not say how far it got. One that says that it succeeded does:
+/// what the base branch got since is none of its.
 async fn resumed(
     cx: &Cx<'_>,
     desk: &Desk<'_>,

@@ -69,8 +69,8 @@ impl Ticket {
     /// Applies the plan, after people have been shown it.
     ///
     /// From before the first stage until the merge prod may run what main lacks: it is kept for
-    /// this head, also when this fails, unless prod turns out not to stand at this plan, nor at what
-    /// an earlier try did: [`free::if_untouched`](super::free::if_untouched).
+    /// this head, also when this fails, unless prod turns out not to stand at this plan. What an
+    /// earlier try may have done to it is for [`if_untouched`](super::free::if_untouched) to see.
     pub(crate) async fn apply(
         &mut self,
         cx: &Cx<'_>,

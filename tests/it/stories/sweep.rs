@@ -244,10 +244,13 @@ async fn a_worker_sweeps_by_itself_and_of_two_only_one() {
 async fn a_look_that_was_not_stored_is_asked_for_by_the_next_sweep() {
     let town = Town::start().await;
     let pr = unnoticed(&town).await;
-    let mut sweeper = Sweeper::of_all(&town.deps).remove(0);
+    let rare = Setup { sweep_every: HOURS, ..Setup::default() };
+    let deps = sluice::pipeline::Deps { settings: rare.settings().into(), ..town.deps.clone() };
+    let mut sweeper = Sweeper::of_all(&deps).remove(0);
     town.losing.refuses_the_next();
-    sweeper.sweep(&town.deps).await.unwrap_err();
-    assert_eq!(sweeper.sweep(&town.deps).await.unwrap().looks, 1);
+    sweeper.sweep(&deps).await.unwrap_err();
+    assert_eq!(sweeper.sweep(&deps).await.unwrap().looks, 1, "nobody was asked yet");
+    assert_eq!(sweeper.sweep(&deps).await.unwrap().looks, 0, "it was asked just now");
     town.until_gated(&pr).await;
     town.finish().await;
 }
