@@ -21,6 +21,7 @@ use crate::pipeline::cx::{Cx, stop_of_github};
 use crate::pipeline::judge;
 use crate::pipeline::turn::in_turn;
 use crate::policy::clearance::Cleared;
+use crate::render;
 use crate::render::checks::{self, CheckKind, Said};
 
 pub(crate) mod clear;
@@ -50,7 +51,7 @@ pub(crate) async fn run(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
     if facts.head != job.head {
         return superseded(cx, job, facts).await;
     }
-    if was_told(cx, &facts) && clear::reservation(cx).await?.is_none() {
+    if was_told(cx, job, &facts) && clear::reservation(cx).await?.is_none() {
         cx.note("deployed, merged and told already");
         return Ok(());
     }
@@ -92,15 +93,22 @@ async fn superseded(cx: &Cx<'_>, job: &Deploy, facts: Facts) -> Result<(), Stop>
     Err(Stop::Superseded(facts.head))
 }
 
-/// Whether this deploy got to its end, and said so: its message has come again.
-fn was_told(cx: &Cx<'_>, facts: &Facts) -> bool {
+/// Whether this deploy got to its end, and said so: its message has come again. A success that it
+/// had to show before the merge is not the end.
+fn was_told(cx: &Cx<'_>, job: &Deploy, facts: &Facts) -> bool {
+    let provisional = render::deploy::merging(&job.head).summary;
+    matches!(facts.state, PrState::Merged(_))
+        && success(cx, facts).is_some_and(|check| check.summary != provisional)
+}
+
+/// What this deploy's own check says of its success.
+fn success<'a>(cx: &Cx<'_>, facts: &'a Facts) -> Option<&'a Check> {
     let name = checks::name(CheckKind::Deploy, &cx.project);
-    let succeeded = |check: &Check| {
+    facts.checks.iter().find(|check| {
         check.name == name
             && check.external_id == cx.job.id.as_str()
             && check.status == CheckStatus::Completed(Conclusion::Success)
-    };
-    matches!(facts.state, PrState::Merged(_)) && facts.checks.iter().any(succeeded)
+    })
 }
 
 /// What was cleared is not what is there: another look follows by itself.
@@ -227,7 +235,7 @@ async fn resumed(
         free::prod(cx, &desk.job.head).await?;
     }
     let (bridge, has_all) = free::base_in_prod(cx, desk, facts).await?;
-    if !has_all && !was_told(cx, facts) {
+    if !has_all && success(cx, facts).is_none() {
         return Err(Stop::refused(
             Reason::AlreadyMerged,
             "This pull request was merged before it was deployed: prod was left as it is, and the \

@@ -28,13 +28,16 @@ end
 -- For how long nothing is granted yet, since this server may have forgotten grants: it has
 -- restarted, or was emptied. `freeze` is the longest that a forgotten holder can still be at work.
 -- The marker's `freeze` is the longest that any client had since this start of the server; `before`
--- is that of the start before this one, whose grants may be forgotten. Later starts forget it.
+-- is what counts of the time before it, when the grants were made that may be forgotten. A start
+-- after that has been waited for forgets it.
 local function frozen(freeze)
     local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
     local boot = redis.call('HMGET', KEYS[1], 'run', 'since', 'freeze', 'before')
     local since, longest, before = tonumber(boot[2] or now), boot[3] or '0', boot[4] or '0'
     if boot[1] ~= run then
-        since, longest, before = now, '0', longest
+        local both = math.max(tonumber(longest), tonumber(before))
+        before = since + both > now and text(both) or longest
+        since, longest = now, '0'
     elseif since > now then
         since = now
     end

@@ -7,7 +7,7 @@ use sluice::names::{PrNumber, Sha};
 use sluice::outcome::{Disposition, Reason, Stage};
 use sluice::pipeline::{Signals, perform};
 use sluice_sim::faults::{Answer, Matching};
-use sluice_sim::world::CheckStatus;
+use sluice_sim::world::{CheckRunChange, CheckStatus, Identity, Output};
 use sluice_sim::{Pr, PrSpec};
 
 use crate::town::{DEPLOY, TAXED, Town};
@@ -115,9 +115,29 @@ async fn a_deploy_that_comes_again_does_not_talk_over_its_success() {
     // Prod lacks what main gets now: that is not this deploy's.
     let other = [("models/orders.sql", Some("SELECT 1 AS id\n"))];
     town.bob.pushes_to_branch(&town.repository, "main", &other).await.unwrap();
-    town.is_asked_to_deploy(&pr, &town.head(&pr)).await;
+    let head = town.head(&pr);
+    town.is_asked_to_deploy(&pr, &head).await;
     assert_eq!(town.says(&pr, DEPLOY), said);
     assert!(!town.refusals(&pr).contains(&Reason::AlreadyMerged), "{:?}", town.refusals(&pr));
     assert_eq!(town.deploys(&pr), [sluice::outcome::DeployOutcome::Deployed]);
+
+    // What protection rules want to see before the merge is not the end.
+    is_being_merged(&town, &pr).await;
+    town.is_asked_to_deploy(&pr, &head).await;
+    assert!(town.says(&pr, DEPLOY).contains("Merged as"), "{}", town.says(&pr, DEPLOY));
     town.finish().await;
+}
+
+/// The deploy's check says again what it said before the merge.
+async fn is_being_merged(town: &Town, pr: &Pr) {
+    let (repository, seen) = (town.repository.clone(), town.see(pr));
+    let summary = format!("Prod runs `{}`. It is being merged.", town.head(pr).short());
+    let change = move |world: &mut sluice_sim::World| {
+        let runs = world.repository(&repository)?.latest_runs(&seen.head);
+        let id = runs.into_iter().find(|run| run.name == DEPLOY).map(|run| run.id).unwrap();
+        let output = Some(Output { summary: Some(summary), ..Output::default() });
+        let change = CheckRunChange { output, ..CheckRunChange::default() };
+        world.quietly(|world| world.update_check_run(&Identity::App, &repository, id, change))
+    };
+    town.github.change(change).await.unwrap();
 }
