@@ -166,11 +166,11 @@ pub fn is_sealed(summary: &str) -> bool {
 }
 
 impl GateResult {
-    /// What a plan does that its preview did not show, in sentences; empty when whoever approved the
-    /// preview approved all of it.
+    /// What a plan does that its preview did not show, in sentences; empty when whoever approved
+    /// the preview approved all of it.
     ///
-    /// What was previewed and is now left alone is no surprise: others have deployed it since, or it
-    /// was never this change's, as prod moved while the preview was made (decision 18).
+    /// What was previewed and is now left alone is no surprise: others have deployed it since, or
+    /// it was never this change's, as prod moved while the preview was made (decision 18).
     pub fn unforeseen(&self, now: &[DirectChange]) -> Vec<String> {
         let Some(previewed) = &self.plan_digest else {
             return vec!["No plan was previewed for this head.".to_owned()];

@@ -95,8 +95,8 @@ impl Trouble {
     }
 }
 
-/// One connection for many calls at once, which leave together and are answered in order. It is made
-/// when it is needed, and made again when it has failed.
+/// One connection for many calls at once, which leave together and are answered in order. It is
+/// made when it is needed, and made again when it has failed.
 struct Line {
     /// Of one connection, which it makes and asks whether it is there.
     pool: Pool,

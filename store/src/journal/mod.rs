@@ -1,9 +1,9 @@
 //! The journal: what waits, what runs, what has ended, and who works, for people.
 //!
 //! Owns what is shown of it. It is written from events, some of which may be late or lost, and
-//! everything in it is forgotten by itself. One thing goes by it: how long the oldest job of a queue
-//! waits, by which a look tells a check that is worked on from one that was left. An entry that is
-//! wrong makes that mend late, or once too often.
+//! everything in it is forgotten by itself. One thing goes by it: how long the oldest job of a
+//! queue waits, by which a look tells a check that is worked on from one that was left. An entry
+//! that is wrong makes that mend late, or once too often.
 
 use std::collections::HashMap;
 use std::sync::Arc;
