@@ -27,6 +27,19 @@ fn lease(standing: Standing) -> LeaseInfo {
     }
 }
 
+fn leases() -> Vec<Leased> {
+    [
+        lease(Standing::Held),
+        lease(Standing::Reserved),
+        lease(Standing::Resting { left: Duration::from_secs(20) }),
+    ]
+    .map(|lease| {
+        let url = Some("https://github.com/acme/warehouse/pull/7".to_owned());
+        Leased { lease, url }
+    })
+    .into()
+}
+
 fn busy() -> Status {
     let queue =
         |queue: &str, jobs, oldest_ms| QueueStatus { queue: queue.to_owned(), jobs, oldest_ms };
@@ -38,16 +51,7 @@ fn busy() -> Status {
             queue("sluice.deploy.warehouse", 12, Some(754_000)),
         ],
         delayed: Some(2),
-        leases: [
-            lease(Standing::Held),
-            lease(Standing::Reserved),
-            lease(Standing::Resting { left: Duration::from_secs(20) }),
-        ]
-        .map(|lease| {
-            let url = Some("https://github.com/acme/warehouse/pull/7".to_owned());
-            Leased { lease, url }
-        })
-        .into(),
+        leases: leases(),
         frozen: Some(Duration::from_secs(90)),
         deploys: vec![WaitingJob {
             job: lease(Standing::Held).owner.job,
