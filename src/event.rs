@@ -68,19 +68,22 @@ impl Ignored {
 #[error("not a payload of this event: {0}")]
 pub struct BadPayload(#[from] serde_json::Error);
 
+/// Every event's name for metrics.
+pub const LABELS: [&str; 9] = [
+    "check_run",
+    "check_suite",
+    "issue_comment",
+    "merge_group",
+    "ping",
+    "pull_request",
+    "pull_request_review",
+    "push",
+    "other",
+];
+
 /// The event's name for metrics: those we know, else `other`.
 pub fn label(event: &str) -> &'static str {
-    const KNOWN: &[&str] = &[
-        "check_run",
-        "check_suite",
-        "issue_comment",
-        "merge_group",
-        "ping",
-        "pull_request",
-        "pull_request_review",
-        "push",
-    ];
-    KNOWN.iter().find(|known| **known == event).copied().unwrap_or("other")
+    LABELS.into_iter().find(|known| *known == event).unwrap_or("other")
 }
 
 /// What the event comes to: one job for each project of its repository and each pull request.

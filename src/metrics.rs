@@ -58,13 +58,19 @@ impl Metrics {
         Ok(Self { registry, jobs, deploys, edge })
     }
 
+    /// Makes the series of webhooks with these outcomes at zero: for a process that receives some.
+    pub fn expect_webhooks(&self, outcomes: &[&str]) {
+        self.edge.expect_webhooks(outcomes);
+    }
+
     /// The answer to a scrape, in Prometheus' text format 0.0.4.
     pub fn render(&self) -> Result<String, prometheus::Error> {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
     /// Asks how many jobs wait on `routes`, and for how long at `now` the oldest of them: the
-    /// queue, or the ledger where the queue cannot say. Also how many jobs are delayed.
+    /// queue, or the ledger where the queue cannot say. Also how many jobs are delayed, and
+    /// how many failed for good: letters that the broker made, too, which nobody is told of.
     pub async fn sample_queue(
         &self,
         queue: &dyn Queue,
@@ -81,7 +87,8 @@ impl Metrics {
             }
             self.edge.queue(route, waiting);
         }
-        self.edge.delayed(queue.delayed().await?);
+        self.edge.depth("sluice.retry", queue.delayed().await?);
+        self.edge.depth("sluice.dead", queue.dead_letters().await?);
         Ok(())
     }
 

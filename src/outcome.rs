@@ -269,6 +269,9 @@ pub enum Disposition {
 }
 
 impl Disposition {
+    /// Every label.
+    pub const LABELS: [&str; 5] = ["done", "later", "retry", "requeue", "dead"];
+
     /// The label in metrics.
     pub fn label(&self) -> &'static str {
         match self {

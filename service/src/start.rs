@@ -8,19 +8,19 @@ use std::process::ExitCode;
 use clap::Args;
 use sluice::config::{Config, LogFormat, Role, process_variables};
 
-use crate::logs::log;
+use crate::logs::{log, redact_panics};
 
 /// The arguments of every process that runs on.
 #[derive(Debug, Args)]
 pub struct Start {
     /// The configuration.
-    #[arg(long, default_value = "sluice.toml")]
+    #[arg(long, global = true, default_value = "sluice.toml")]
     config: PathBuf,
     /// Print the configuration as it is understood, without secrets, and stop.
-    #[arg(long)]
+    #[arg(long, global = true)]
     print_config: bool,
     /// How logs are written to standard error: `text` or `json`. Overrides `log.format`.
-    #[arg(long)]
+    #[arg(long, global = true)]
     log_format: Option<LogFormat>,
 }
 
@@ -36,6 +36,7 @@ impl Start {
             return Ok(None);
         }
         log("info", self.log_format.unwrap_or(config.log.format));
+        redact_panics(config.redactor(&process_variables()));
         Ok(Some(config))
     }
 }

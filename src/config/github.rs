@@ -7,6 +7,7 @@ use super::kinds;
 use super::secret::{Secret, SecretSource};
 use super::section::Section;
 use super::{Role, Surroundings};
+use crate::names::{PrNumber, Repository};
 
 /// How GitHub is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,13 @@ pub struct GitHubConfig {
     pub webhook_secret_sources: Vec<SecretSource>,
     /// Where the token is.
     pub token_source: SecretSource,
+}
+
+impl GitHubConfig {
+    /// Where people see a pull request.
+    pub fn pull_request_url(&self, repository: &Repository, pr: PrNumber) -> String {
+        format!("{}/{repository}/pull/{pr}", web_url_of(&self.api_url))
+    }
 }
 
 const NOT_LITERAL: &str = "a secret does not belong into this file: put it into an environment \
@@ -78,11 +86,14 @@ fn git_url(node: &Node) -> Result<String, String> {
 
 /// GitHub's own host, or the host of a GitHub Enterprise Server (`https://HOST/api/v3`).
 fn git_url_of(api_url: &str) -> String {
-    let base = match api_url {
+    format!("{}/{{repository}}.git", web_url_of(api_url))
+}
+
+fn web_url_of(api_url: &str) -> &str {
+    match api_url {
         "https://api.github.com" => "https://github.com",
         other => other.strip_suffix("/api/v3").unwrap_or(other),
-    };
-    format!("{base}/{{repository}}.git")
+    }
 }
 
 /// Where the webhook secrets are; none when what was written is wrong.

@@ -27,6 +27,7 @@ pub use settings::{
 
 use crate::project::Project;
 use crate::queue::RetryPolicy;
+use crate::redact::Redactor;
 use section::Section;
 
 /// Everything that the operator decides.
@@ -91,6 +92,15 @@ impl Config {
         let folder = folder.ok().and_then(|file| file.parent().map(Path::to_owned));
         let folder = folder.unwrap_or_default();
         Self::read(&text, &Surroundings { variables, roles, folder })
+    }
+
+    /// What takes every secret out of a text: ours, and what a project's Python may see and so may
+    /// say: a warehouse quotes passwords in its errors.
+    pub fn redactor(&self, variables: &Variables) -> Redactor {
+        let github = self.github.webhook_secrets.iter().chain(&self.github.token);
+        let ours = github.chain(self.store_urls()).map(|secret| secret.expose());
+        let passed = self.projects.iter().flat_map(|project| &project.pass_env);
+        Redactor::new(ours.chain(passed.filter_map(|name| Some(variables.get(name)?.as_str()))))
     }
 
     /// The addresses of the stores, which may hold passwords.

@@ -144,9 +144,9 @@ impl Leases for MemoryLeases {
     }
 
     async fn inspect(&self, project: &ProjectName) -> Result<Vec<LeaseInfo>, LeaseError> {
-        let (state, _) = self.state();
+        let (state, now) = self.state();
         let mine = state.tenancies.iter().filter(|(key, _)| key.project() == project);
-        Ok(mine.filter_map(|(key, tenancy)| tenancy.info(key)).collect())
+        Ok(mine.map(|(key, tenancy)| tenancy.info(key, now)).collect())
     }
 
     async fn changed(&self, keys: &[LeaseKey], at_most: Duration) {
@@ -271,7 +271,7 @@ impl State {
 
     fn revoke(&mut self, key: &LeaseKey) -> Option<LeaseInfo> {
         let tenancy = self.tenancies.get_mut(key)?;
-        let was = tenancy.info(key);
+        let was = tenancy.info(key, now);
         self.epoch += 1;
         tenancy.epoch = self.epoch;
         tenancy.give_back = Release::Free;
@@ -282,7 +282,7 @@ impl State {
             TenancyState::Resting { .. } => {}
             TenancyState::Reserved => drop(self.tenancies.remove(key)),
         }
-        was
+        Some(was)
     }
 
     /// When one of the keys may change by time alone.
@@ -337,13 +337,15 @@ impl Tenancy {
         }
     }
 
-    fn info(&self, key: &LeaseKey) -> Option<LeaseInfo> {
+    fn info(&self, key: &LeaseKey, now: Instant) -> LeaseInfo {
         let standing = match (self.state, self.give_back) {
             (TenancyState::Held { .. }, _) => Standing::Held,
             (TenancyState::Reserved, _) | (_, Release::Reserve) => Standing::Reserved,
-            (TenancyState::Resting { .. }, Release::Free) => return None,
+            (TenancyState::Resting { until }, Release::Free) => {
+                Standing::Resting { left: until.saturating_duration_since(now) }
+            }
         };
-        Some(LeaseInfo {
+        LeaseInfo {
             key: key.clone(),
             standing,
             give_back: self.give_back,
@@ -353,6 +355,6 @@ impl Tenancy {
             since_ms: self.since_ms,
             renewed_ms: self.renewed_ms,
             phase: self.phase.clone(),
-        })
+        }
     }
 }

@@ -50,8 +50,8 @@ pub trait Leases: Send + Sync {
     /// [`kept_for`](Grant::kept_for).
     async fn release(&self, grant: &Grant, release: Release) -> Result<(), LeaseError>;
 
-    /// Everything that is held or reserved in a project, in the order of the keys. What will be
-    /// reserved after its lock-delay is reserved already.
+    /// Everything that is not free in a project, in the order of the keys. What will be reserved
+    /// after its lock-delay is reserved already.
     async fn inspect(&self, project: &ProjectName) -> Result<Vec<LeaseInfo>, LeaseError>;
 
     /// Returns when one of the keys may have become free, at the latest after `at_most`; at once
@@ -170,13 +170,13 @@ pub enum Release {
 pub struct LeaseInfo {
     /// What is held.
     pub key: LeaseKey,
-    /// Held or reserved.
+    /// Held, reserved, or at rest.
     pub standing: Standing,
     /// What it becomes when its holder is lost now.
     pub give_back: Release,
     /// The head that it is then kept for; whose it is may be a newer one of the pull request.
     pub kept_for: Option<Sha>,
-    /// By whom.
+    /// By whom; who was lost, when it rests.
     pub owner: Owner,
     /// With which epoch.
     pub epoch: u64,
@@ -188,13 +188,18 @@ pub struct LeaseInfo {
     pub phase: String,
 }
 
-/// Whether a lease is held or kept for its pull request.
+/// Why a lease is not free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// A worker renews it.
     Held,
     /// Nobody works; the pull request that reserved it comes back.
     Reserved,
+    /// Its holder was lost, or it was taken away: nobody gets it before it is free.
+    Resting {
+        /// How long that takes still.
+        left: Duration,
+    },
 }
 
 /// Why there is no lease, by what the caller does.

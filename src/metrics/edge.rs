@@ -5,6 +5,7 @@
 use prometheus::{Error, HistogramVec, IntCounterVec, IntGaugeVec};
 
 use super::shelf::{ANSWER, Shelf};
+use crate::event::LABELS;
 use crate::observe::What;
 use crate::queue::{Route, Waiting};
 
@@ -44,7 +45,8 @@ impl Edge {
             )?,
             queue_depth: shelf.gauge(
                 "queue_depth",
-                "Jobs that wait, not those in hand; all delayed ones as `sluice.retry`.",
+                "Jobs that wait, not those in hand; all delayed ones as `sluice.retry`, what \
+                 failed for good as `sluice.dead`.",
                 &["queue"],
             )?,
             queue_oldest_age: shelf.gauge(
@@ -82,9 +84,19 @@ impl Edge {
         self.queue_oldest_age.with_label_values(&[route.queue()]).set(age_s);
     }
 
-    pub(super) fn delayed(&self, jobs: u64) {
+    /// Makes the series of webhooks at zero.
+    pub(super) fn expect_webhooks(&self, outcomes: &[&str]) {
+        for event in LABELS {
+            for outcome in outcomes {
+                self.webhooks.with_label_values(&[event, *outcome]);
+            }
+        }
+    }
+
+    /// How many jobs there are in a queue that has no route: what is delayed, what failed for good.
+    pub(super) fn depth(&self, queue: &str, jobs: u64) {
         let jobs = i64::try_from(jobs).unwrap_or(i64::MAX);
-        self.queue_depth.with_label_values(&["sluice.retry"]).set(jobs);
+        self.queue_depth.with_label_values(&[queue]).set(jobs);
     }
 }
 

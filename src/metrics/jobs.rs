@@ -7,7 +7,7 @@ use prometheus::{Error, HistogramVec, IntCounterVec, IntGaugeVec};
 use super::shelf::{Shelf, WAIT, WORK};
 use crate::job::JobKind;
 use crate::observe::{Event, JobRef, What};
-use crate::outcome::{Reason, Stage, StageOutcome};
+use crate::outcome::{Disposition, Reason, Stage, StageOutcome};
 
 /// Metrics of jobs.
 pub(super) struct Jobs {
@@ -75,6 +75,9 @@ impl Jobs {
         for kind in JobKind::ALL {
             self.published.with_label_values(&[kind.label()]);
             self.queued.with_label_values(&[kind.label()]);
+            for disposition in Disposition::LABELS {
+                self.settled.with_label_values(&[kind.label(), disposition]);
+            }
         }
         for outcome in ["done", "failed"] {
             self.sweeps.with_label_values(&[outcome]);

@@ -97,7 +97,8 @@ impl Cx<'_> {
     /// All facts of the pull request, now.
     pub(crate) async fn facts(&self, command: Option<&NodeId>) -> Result<Facts, Stop> {
         let ask = super::ask(&self.project, self.job.pr, command);
-        self.deps.github.facts(&ask).await.map_err(stop_of_github)
+        let read = async { self.deps.github.facts(&ask).await.map_err(stop_of_github) };
+        self.until_cancelled(read).await
     }
 
     /// The policy that goes with the facts.
@@ -106,7 +107,22 @@ impl Cx<'_> {
             let policy = self.deps.engine.policy(&self.project, &facts.base, &facts.policy).await;
             policy.map_err(|error| stop_of_engine(error, Reason::PlanError))
         };
-        self.stage(Stage::Policy, read).await
+        self.stage(Stage::Policy, self.until_cancelled(read)).await
+    }
+
+    /// What only reads, given up when the job is cancelled: GitHub and a project's Python may take
+    /// longer to answer than a worker that ends has time.
+    async fn until_cancelled<T>(
+        &self,
+        read: impl Future<Output = Result<T, Stop>>,
+    ) -> Result<T, Stop> {
+        tokio::select! {
+            biased;
+            read = read => read,
+            () = self.cancel.cancelled() => {
+                Err(Stop::Interrupted("cancelled while something was read".to_owned()))
+            }
+        }
     }
 
     /// Publishes a job that follows from this one.

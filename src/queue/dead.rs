@@ -26,9 +26,22 @@ pub struct DeadLetter {
 pub trait DeadLetters: Send + Sync {
     /// The oldest ones, at most so many. They stay where they are.
     async fn list(&self, most: usize) -> Result<Vec<DeadLetter>, QueueError>;
-    /// Puts one back at the tail of its queue, its attempts forgotten; `false` when there is none
-    /// with this id. Stored there before it is removed here.
-    async fn retry(&self, id: &str) -> Result<bool, QueueError>;
-    /// Removes one for good; `false` when there is none with this id.
-    async fn discard(&self, id: &str) -> Result<bool, QueueError>;
+    /// Puts these back at the tail of their queues, oldest first, as new messages: their attempts
+    /// and whatever else is remembered of a message are forgotten. Stored there before they are
+    /// removed here.
+    async fn retry(&self, ids: &[String]) -> Treated;
+    /// Removes these for good.
+    async fn discard(&self, ids: &[String]) -> Treated;
+}
+
+/// What became of the dead letters that an operator named. Those in neither list were not there, or
+/// not looked at any more when there was [trouble](Self::trouble).
+#[derive(Debug, Default)]
+pub struct Treated {
+    /// It is done with these.
+    pub done: Vec<String>,
+    /// It cannot be done with these, which stay, and why.
+    pub refused: Vec<(String, String)>,
+    /// Why it went no further.
+    pub trouble: Option<QueueError>,
 }

@@ -12,11 +12,13 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::dead::{DeadLetter, DeadLetters};
+use super::dead::DeadLetter;
 use super::{Deliveries, Delivery, Queue, QueueError, RetryPolicy, Route, Waiting};
 use crate::clock::{Clock, unix_ms};
 use crate::job::{Envelope, MAX_BYTES};
 use crate::outcome::Disposition;
+
+mod dead;
 
 /// The most jobs a route holds, in hand and delayed ones too; some hundred bytes each.
 pub const CAPACITY: usize = 10_000;
@@ -145,30 +147,12 @@ impl Queue for MemoryQueue {
         Ok(u64::try_from(delayed.sum::<usize>()).unwrap_or(u64::MAX))
     }
 
+    async fn dead_letters(&self) -> Result<u64, QueueError> {
+        Ok(u64::try_from(self.shared.lock().dead.len()).unwrap_or(u64::MAX))
+    }
+
     async fn check(&self) -> Result<(), QueueError> {
         Ok(())
-    }
-}
-
-#[async_trait]
-impl DeadLetters for MemoryQueue {
-    async fn list(&self, most: usize) -> Result<Vec<DeadLetter>, QueueError> {
-        let mut letters = self.dead();
-        letters.truncate(most);
-        Ok(letters)
-    }
-
-    async fn retry(&self, id: &str) -> Result<bool, QueueError> {
-        let retried = self.shared.lock().revive(id, self.shared.clock.instant())?;
-        self.shared.changed.notify_waiters();
-        Ok(retried)
-    }
-
-    async fn discard(&self, id: &str) -> Result<bool, QueueError> {
-        let mut state = self.shared.lock();
-        let before = state.dead.len();
-        state.dead.retain(|(_, letter)| letter.id != id);
-        Ok(state.dead.len() < before)
     }
 }
 
@@ -344,28 +328,6 @@ impl State {
                 line.in_hand.remove(&consumer);
             }
         }
-    }
-
-    fn bury(&mut self, route: Route, letter: DeadLetter) {
-        self.dead.push_back((route, letter));
-        if self.dead.len() > DEAD_CAPACITY
-            && let Some((_, oldest)) = self.dead.pop_front()
-        {
-            tracing::warn!(queue = oldest.queue, "the oldest dead letter was dropped");
-        }
-    }
-
-    /// Puts a dead letter back at the tail of its route.
-    fn revive(&mut self, id: &str, stored: Instant) -> Result<bool, QueueError> {
-        let Some(index) = self.dead.iter().position(|(_, letter)| letter.id == id) else {
-            return Ok(false);
-        };
-        let (route, DeadLetter { id, bytes, .. }) = self.dead[index].clone();
-        let ticket = self.ticket();
-        let message = Message { id, bytes, attempt: 0, stored };
-        self.lines.entry(route.clone()).or_default().append(&route, (ticket, message))?;
-        self.dead.remove(index);
-        Ok(true)
     }
 }
 

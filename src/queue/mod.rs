@@ -46,6 +46,9 @@ pub trait Queue: Send + Sync {
     /// by how long they wait, not by where they belong.
     async fn delayed(&self) -> Result<u64, QueueError>;
 
+    /// How many dead letters there are, see [`dead`].
+    async fn dead_letters(&self) -> Result<u64, QueueError>;
+
     /// Whether jobs can be stored and handed out now, for readiness. Answers within seconds.
     async fn check(&self) -> Result<(), QueueError>;
 }

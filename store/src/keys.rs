@@ -74,6 +74,11 @@ impl Keys {
         format!("{}:pauses", self.prefix)
     }
 
+    /// What operators did.
+    pub(crate) fn actions(&self) -> String {
+        format!("{}:actions", self.prefix)
+    }
+
     pub(crate) fn delivery(&self, delivery: &DeliveryId) -> String {
         format!("{}:delivery:{delivery}", self.prefix)
     }

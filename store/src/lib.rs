@@ -1,8 +1,10 @@
-//! What sluice keeps in Redis: leases, the ledger, pauses, processed deliveries.
+//! What sluice keeps in Redis: leases, the ledger, pauses, processed deliveries, and what operators
+//! did.
 //!
 //! Owns the keys, the scripts and the connections. Refuses to decide anything: the truth can be
 //! rebuilt without it.
 
+mod actions;
 mod condition;
 mod journal;
 mod keys;
@@ -21,6 +23,7 @@ use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use actions::{Action, Actions};
 pub use condition::Condition;
 pub use journal::scribe::{BEAT, Scribe};
 pub use journal::{EndedDeploy, Journal, RunningJob, StageTime, WaitingJob, Worker};
@@ -93,6 +96,11 @@ impl Store {
     /// The pauses.
     pub fn pauses(&self) -> RedisPauses {
         RedisPauses::new(self.shared.clone())
+    }
+
+    /// What operators did.
+    pub fn actions(&self) -> Actions {
+        Actions::new(self.shared.clone())
     }
 
     /// What the journal says.

@@ -14,6 +14,7 @@ mod model;
 mod prometheus;
 mod rabbitmq;
 mod redis;
+mod roles;
 mod store;
 mod stories;
 mod tidy;

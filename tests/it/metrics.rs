@@ -14,9 +14,9 @@ use sluice::ledger::MemoryLedger;
 use sluice::metrics::Metrics;
 use sluice::names::{Environment, JobId, PrNumber, ProjectName, Sha};
 use sluice::observe::{Event, JobRef, LeaseEnd, Observer, What};
-use sluice::outcome::{DeployOutcome, Reason, Refusal, Stage, StageOutcome};
+use sluice::outcome::{DeployOutcome, Disposition, Reason, Refusal, Stage, StageOutcome};
 use sluice::queue::memory::MemoryQueue;
-use sluice::queue::{RetryPolicy, Route};
+use sluice::queue::{Queue as _, RetryPolicy, Route};
 
 fn warehouse() -> ProjectName {
     ProjectName::new("warehouse").unwrap()
@@ -104,13 +104,33 @@ fn every_stage_has_a_histogram_before_it_ran() {
     }
 }
 
+/// An alert on an increase sees nothing of a series that is born at 1.
+#[test]
+fn what_alerts_count_is_there_before_it_happens() {
+    let metrics = Metrics::new(&[warehouse()], "0.1.0").unwrap();
+    metrics.expect_webhooks(&["not_stored"]);
+    let text = metrics.render().unwrap();
+    let settled = JobKind::ALL.into_iter().flat_map(|kind| {
+        let kind = kind.label();
+        Disposition::LABELS.map(|disposition| {
+            format!(
+                "sluice_jobs_settled_total{{disposition=\"{disposition}\",kind=\"{kind}\"}} 0\n"
+            )
+        })
+    });
+    let webhook = "sluice_webhooks_total{event=\"push\",outcome=\"not_stored\"} 0\n";
+    let lost = "sluice_lease_lost_total{project=\"warehouse\"} 0\n";
+    let failed = "sluice_deploys_total{outcome=\"failed\",project=\"warehouse\"} 0\n";
+    let others = [webhook, lost, failed].map(ToOwned::to_owned);
+    for line in settled.chain(others) {
+        assert!(text.contains(&line), "no {line}");
+    }
+}
+
 #[test]
 fn prometheus_accepts_the_names_and_the_format() {
-    let program = std::env::var("SLUICE_TEST_PROMTOOL").unwrap_or("promtool".to_owned());
-    if program == "left out" {
-        println!("LEFT OUT: there is no promtool here, and `cargo xtask test` said so");
-        return;
-    }
+    let program = crate::prometheus::program("SLUICE_TEST_PROMTOOL", "promtool");
+    let Some(program) = program else { return };
     let mut promtool = Command::new(program)
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -138,8 +158,25 @@ async fn a_sample_says_how_many_jobs_wait() {
     let text = metrics.render().unwrap();
     assert!(text.contains("sluice_queue_depth{queue=\"sluice.gate\"} 0\n"), "{text}");
     assert!(text.contains("sluice_queue_depth{queue=\"sluice.deploy.warehouse\"} 1\n"), "{text}");
+    assert!(text.contains("sluice_queue_depth{queue=\"sluice.dead\"} 0\n"), "{text}");
     let age = "sluice_queue_oldest_age_seconds{queue=\"sluice.deploy.warehouse\"} 90\n";
     assert!(text.contains(age), "{text}");
+}
+
+/// What is no job at all dies like any other, and no observer hears of a job.
+#[tokio::test]
+async fn a_sample_says_how_many_failed_for_good() {
+    let metrics = Metrics::new(&[warehouse()], "0.1.0").unwrap();
+    let clock = Arc::new(ManualClock::new());
+    let queue = MemoryQueue::new(clock.clone(), RetryPolicy::default());
+    queue.publish_bytes(&Route::Gate, b"no job".to_vec()).unwrap();
+    let mut jobs = queue.consume(&Route::Gate, 1).await.unwrap();
+    let job = jobs.next().await.unwrap();
+    job.settle(Disposition::Dead("not a job".to_owned())).await.unwrap();
+    let ledger = MemoryLedger::default();
+    metrics.sample_queue(&queue, &ledger, clock.now(), &[]).await.unwrap();
+    let text = metrics.render().unwrap();
+    assert!(text.contains("sluice_queue_depth{queue=\"sluice.dead\"} 1\n"), "{text}");
 }
 
 /// Worker A hears that a head is applied but not merged; worker B merges it.

@@ -5,5 +5,9 @@ mod cluster;
 mod conflicts;
 mod database;
 mod hazard;
-mod processes;
+mod operators;
+pub(crate) mod processes;
 mod shop;
+
+pub(crate) use cluster::{github, part};
+pub(crate) use shop::Shop;

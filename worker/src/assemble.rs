@@ -13,7 +13,6 @@ use sluice::metrics::Metrics;
 use sluice::names::{ProjectName, Repository};
 use sluice::observe::Observer;
 use sluice::pipeline::{Deps, Settings};
-use sluice::redact::Redactor;
 use sluice::seal::SealKey;
 use sluice_service::{Stores, host};
 
@@ -191,14 +190,9 @@ pub fn github_of(
 fn settings(config: &Config, variables: &Variables, host: String) -> anyhow::Result<Settings> {
     let secrets = &config.github.webhook_secrets;
     let seal = secrets.first().context("there is no webhook secret")?;
-    let ours = secrets.iter().chain(&config.github.token).map(|secret| secret.expose());
-    let ours = ours.chain(config.store_urls().map(|url| url.expose()));
-    // What a project's Python may see, it may say: a warehouse quotes passwords in its errors.
-    let passed = config.projects.iter().flat_map(|project| &project.pass_env);
-    let known = ours.chain(passed.filter_map(|name| Some(variables.get(name)?.as_str())));
     Ok(Settings {
         seal: SealKey::derive(seal.expose().as_bytes()),
-        redactor: Arc::new(Redactor::new(known)),
+        redactor: Arc::new(config.redactor(variables)),
         retry: config.retry.clone(),
         lease: config.lease.timings,
         host,

@@ -39,8 +39,8 @@ Chores: cargo xtask <verb>
   help               this text
 
 Tests get SLUICE_TEST_PROMTOOL and SLUICE_TEST_PROMETHEUS, which read and scrape our metrics. As
-root on Debian they are fetched; elsewhere the tests that need them are left out if they are
-missing, and a line says so (CI fails).
+root on Debian they are fetched; elsewhere they have to be installed, or left out with the tests
+that need them by SLUICE_TEST_WITHOUT_PROMETHEUS=1, and a line says so (CI leaves nothing out).
 They get SLUICE_TEST_AMQP_URL, SLUICE_TEST_REDIS_URL and SLUICE_TEST_POSTGRES_URL for the services
 that a suite asks for (REQUIRED in xtask/src/services.rs). One that is already set is used as it is.
 ";

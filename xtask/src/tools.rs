@@ -35,18 +35,21 @@ pub(crate) fn check_for_demo() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where tests find Prometheus' two programs; tests/it/metrics.rs and tests/it/prometheus.rs know
-/// the variables and the word.
+/// Where tests find Prometheus' two programs; tests/it/prometheus.rs knows the variables and the
+/// word.
 const PROMETHEUS: [(&str, &str); 2] =
     [("SLUICE_TEST_PROMTOOL", "promtool"), ("SLUICE_TEST_PROMETHEUS", "prometheus")];
 const LEFT_OUT: &str = "left out";
+
+/// What a developer sets who has no Prometheus and wants the other tests all the same.
+const WITHOUT: &str = "SLUICE_TEST_WITHOUT_PROMETHEUS";
 
 /// Checks for what the tests need on top, and returns what to add to their environment: promtool,
 /// which reads our metrics as Prometheus does, and Prometheus itself, which scrapes them.
 ///
 /// # Errors
-/// What is missing; Prometheus only on CI and where it could not be fetched though we are root on
-/// Debian. Elsewhere the tests that ask it are left out, and a line says so.
+/// What is missing. Prometheus may be, where `SLUICE_TEST_WITHOUT_PROMETHEUS` is set and not on CI:
+/// the tests that ask it are then left out, and a line says so.
 pub(crate) fn check_for_tests() -> anyhow::Result<Vec<(&'static str, OsString)>> {
     check_for_demo()?;
     let mut found = Vec::new();
@@ -60,6 +63,11 @@ pub(crate) fn check_for_tests() -> anyhow::Result<Vec<(&'static str, OsString)>>
 
 /// Where a program of Debian's package `prometheus` is.
 fn prometheus(program: &str) -> anyhow::Result<OsString> {
+    if is_set(WITHOUT) {
+        anyhow::ensure!(!in_ci(), "{WITHOUT} is set, and CI leaves no test out");
+        println!("LEFT OUT: {program}, and the tests that ask it, as {WITHOUT} says");
+        return Ok(LEFT_OUT.into());
+    }
     if let Some(found) = shell::find_program(program, &[]) {
         return Ok(found.into());
     }
@@ -69,14 +77,19 @@ fn prometheus(program: &str) -> anyhow::Result<OsString> {
             .map_err(|error| error.context(format!("{program} cannot be had from Debian")))?;
         return Ok(unpacked.into());
     }
-    anyhow::ensure!(!in_ci(), "no `{program}`, and CI leaves no test out: install Prometheus");
-    println!("LEFT OUT: {program}, and the tests that ask it (to have it, install Prometheus)");
-    Ok(LEFT_OUT.into())
+    anyhow::bail!(
+        "no `{program}`\n  Debian, Ubuntu:  apt-get install prometheus\n  macOS:           brew \
+         install prometheus\n  or set {WITHOUT}=1, and the tests that ask it are left out"
+    )
 }
 
 /// Whether a CI system runs us, told in the way that all of them tell it.
 pub(crate) fn in_ci() -> bool {
-    std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
+    is_set("CI")
+}
+
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty() && value != "false")
 }
 
 /// Where packages are unpacked, once for many runs.

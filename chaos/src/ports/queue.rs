@@ -77,6 +77,10 @@ impl Queue for Pointed {
         self.inner.delayed().await
     }
 
+    async fn dead_letters(&self) -> Result<u64, QueueError> {
+        self.inner.dead_letters().await
+    }
+
     async fn check(&self) -> Result<(), QueueError> {
         self.inner.check().await
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sluice::clock::{Clock as _, SystemClock, unix_ms};
-use sluice::lease::Leases as _;
+use sluice::lease::{LeaseInfo, Leases as _, Standing};
 use sluice::names::ProjectName;
 use sluice::queue::Queue as _;
 use sluice::queue::dead::DeadLetters as _;
@@ -104,7 +104,11 @@ impl Town {
         loop {
             glances.tick().await;
             let left = leases.inspect(&project).await?;
-            let left = left.iter().map(|lease| format!("{} {:?}", lease.key, lease.standing));
+            let rests = |lease: &LeaseInfo| matches!(lease.standing, Standing::Resting { .. });
+            let left = left
+                .iter()
+                .filter(|lease| !rests(lease))
+                .map(|lease| format!("{} {:?}", lease.key, lease.standing));
             let left: Vec<String> = left.collect();
             if left.is_empty() || SystemClock.instant() >= over {
                 return Ok(left);

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use sluice::clock::unix_ms;
 use sluice::job::Envelope;
-use sluice::queue::dead::DeadLetter;
+use sluice::queue::dead::{DeadLetter, Treated};
 use sluice_service::Ended;
 
 use super::show::{short, since};
@@ -49,8 +49,8 @@ const MOST: usize = 1000;
 pub(crate) async fn run(dead: &Dead) -> anyhow::Result<Ended> {
     match dead {
         Dead::List { most, common } => list(common, *most).await,
-        Dead::Retry(which) => each(which, "retried").await,
-        Dead::Drop(which) => each(which, "dropped").await,
+        Dead::Retry(which) => treat(which, "retried").await,
+        Dead::Drop(which) => treat(which, "dropped").await,
     }
 }
 
@@ -68,32 +68,69 @@ async fn letters(cluster: &Cluster, most: usize) -> anyhow::Result<Vec<DeadLette
     letters.map_err(|error| anyhow::anyhow!(cluster.said(&error)))
 }
 
-async fn each(which: &Which, done: &'static str) -> anyhow::Result<Ended> {
+async fn treat(which: &Which, verb: &'static str) -> anyhow::Result<Ended> {
     let cluster = Cluster::reach(&which.common, Wanted::Queue)?;
     let ids = match which.all {
         true => letters(&cluster, MOST).await?.into_iter().map(|letter| letter.id).collect(),
         false => which.ids.clone(),
     };
-    let (mut found, mut missing) = (Vec::new(), Vec::new());
-    for id in ids {
-        let dead = &cluster.stores.dead;
-        let was_there = match done {
-            "retried" => dead.retry(&id).await,
-            _ => dead.discard(&id).await,
-        };
-        match was_there.map_err(|error| anyhow::anyhow!(cluster.said(&error)))? {
-            true => found.push(id),
-            false => missing.push(id),
+    let dead = &cluster.stores.dead;
+    let treated = match verb {
+        "retried" => dead.retry(&ids).await,
+        _ => dead.discard(&ids).await,
+    };
+    if !treated.done.is_empty() {
+        let what = format!("{verb} dead letters: {}", short(&treated.done.join(", "), 500));
+        cluster.note(what, None).await;
+    }
+    let told = Told::of(&ids, treated);
+    cluster.answer(&told.words(verb), &told.json(verb));
+    match told.treated.trouble {
+        Some(trouble) => Err(anyhow::anyhow!("it went no further: {}", cluster.said(&trouble))),
+        None => {
+            let left = told.missing.len() + told.treated.refused.len();
+            anyhow::ensure!(left == 0, "not done with all of them");
+            Ok(Ended::InOrder)
         }
     }
-    tracing::info!(by = sluice_service::operator(), ?found, "dead letters were {done}");
-    let mut words = format!("{done} {}", found.len());
-    for id in &missing {
-        let _ = write!(words, "\nthere is no dead letter {id}");
+}
+
+/// What became of those that were named.
+struct Told {
+    treated: Treated,
+    /// Those that are not there; nobody knows when there was trouble.
+    missing: Vec<String>,
+}
+
+impl Told {
+    fn of(ids: &[String], treated: Treated) -> Self {
+        let is_told = |id: &&String| {
+            treated.done.contains(id) || treated.refused.iter().any(|(refused, _)| refused == *id)
+        };
+        let missing = match treated.trouble {
+            Some(_) => Vec::new(),
+            None => ids.iter().filter(|id| !is_told(id)).cloned().collect(),
+        };
+        Self { treated, missing }
     }
-    cluster.answer(&words, &json!({ done: found, "missing": missing }));
-    anyhow::ensure!(missing.is_empty(), "not all of them were there");
-    Ok(Ended::InOrder)
+
+    fn words(&self, verb: &str) -> String {
+        let mut words = format!("{verb} {}", self.treated.done.len());
+        for (id, why) in &self.treated.refused {
+            let _ = write!(words, "\n{id} stays: {why}");
+        }
+        for id in &self.missing {
+            let _ = write!(words, "\nthere is no dead letter {id}");
+        }
+        words
+    }
+
+    fn json(&self, verb: &str) -> Value {
+        let refused = self.treated.refused.iter();
+        let refused: Vec<Value> =
+            refused.map(|(id, why)| json!({ "id": id, "why": why })).collect();
+        json!({ verb: self.treated.done, "missing": self.missing, "refused": refused })
+    }
 }
 
 fn words(letters: &[DeadLetter], now_ms: u64) -> String {

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde_json::Value;
-use sluice::clock::{Clock, SystemClock};
+use sluice::clock::{Clock, SystemClock, unix_ms};
 use sluice::config::{Config, LeaseStore, LogFormat, QueueStore, process_variables};
 use sluice::names::ProjectName;
 use sluice::redact::Redactor;
 use sluice_service::Stores;
+use sluice_service::redis::Action;
 
 pub(crate) mod dead;
 pub(crate) mod doctor;
@@ -72,7 +73,8 @@ impl Cluster {
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stores = Stores::connect(&config, &sluice_service::host("sluice"), &clock)?;
-        let redactor = Redactor::new(config.store_urls().map(|url| url.expose()));
+        let redactor = config.redactor(&process_variables());
+        sluice_service::redact_panics(redactor.clone());
         Ok(Self { config, stores, clock, redactor, json: common.json })
     }
 
@@ -88,6 +90,21 @@ impl Cluster {
     /// What a store says of its trouble, without secrets.
     pub(crate) fn said(&self, error: &dyn std::fmt::Display) -> String {
         self.redactor.redact(&error.to_string()).into_owned()
+    }
+
+    /// Writes down what the operator did, once it is done. That it could not be is no failure of
+    /// what was done.
+    pub(crate) async fn note(&self, what: String, reason: Option<&str>) {
+        let Some(redis) = &self.stores.redis else { return };
+        let action = Action {
+            at_ms: unix_ms(self.clock.now()),
+            by: sluice_service::operator(),
+            what: self.redactor.redact(&what).into_owned(),
+            reason: reason.map(|reason| self.redactor.redact(reason).into_owned()),
+        };
+        if let Err(error) = redis.actions().note(&action).await {
+            anstream::eprintln!("done, but not written down for others: {}", self.said(&error));
+        }
     }
 
     /// Prints the answer, in words or as JSON.

@@ -48,7 +48,7 @@ pub(crate) struct ToPause {
 pub(crate) struct ToResume {
     #[command(flatten)]
     whose: Whose,
-    /// Why, for the log.
+    /// Why, for whoever wonders.
     #[arg(long, value_parser = reason)]
     reason: Option<String>,
     #[command(flatten)]
@@ -66,6 +66,8 @@ pub(crate) async fn pause(asked: &ToPause) -> anyhow::Result<Ended> {
     };
     let done = cluster.stores.pauses.pause(pause.clone()).await;
     done.map_err(|error| anyhow::anyhow!(cluster.said(&error)))?;
+    let what = format!("paused {}", named(pause.project.as_ref()));
+    cluster.note(what, Some(&pause.reason)).await;
     let words = format!(
         "paused {}: deploys keep their places in line and none begins; what runs goes on",
         named(pause.project.as_ref())
@@ -78,12 +80,14 @@ pub(crate) async fn pause(asked: &ToPause) -> anyhow::Result<Ended> {
 pub(crate) async fn resume(asked: &ToResume) -> anyhow::Result<Ended> {
     let cluster = Cluster::reach(&asked.common, Wanted::Leases)?;
     let project = asked.whose.project(&cluster)?;
-    let (pauses, by) = (&cluster.stores.pauses, sluice_service::operator());
+    let pauses = &cluster.stores.pauses;
     let failed = |error| anyhow::anyhow!(cluster.said(&error));
     let was_paused = pauses.resume(project.as_ref()).await.map_err(failed)?;
     let left = pauses.list().await.map_err(failed)?;
     let whose = named(project.as_ref());
-    tracing::info!(project = whose, by, reason = asked.reason, "resumed by an operator");
+    if was_paused {
+        cluster.note(format!("resumed {whose}"), asked.reason.as_deref()).await;
+    }
     let mut words = match was_paused {
         true => format!("resumed {whose}"),
         false => format!("{whose}: there was no such pause"),

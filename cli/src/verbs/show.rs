@@ -18,6 +18,11 @@ pub(crate) fn since(now_ms: u64, then_ms: u64) -> String {
     long(Duration::from_millis(now_ms.saturating_sub(then_ms)))
 }
 
+/// A duration for programs.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The beginning of a text, on one line.
 pub(crate) fn short(text: &str, most: usize) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();

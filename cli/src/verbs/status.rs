@@ -1,20 +1,22 @@
 //! `sluice status`: what waits, what is held and by whom, what is paused, what failed for good.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sluice::clock::unix_ms;
-use sluice::lease::{LeaseInfo, Release, Standing};
+use sluice::config::Config;
+use sluice::lease::{LeaseInfo, LeaseKey, Release, Standing};
 use sluice::pause::Pause;
 use sluice::queue::Route;
 use sluice_service::Ended;
-use sluice_service::redis::{RunningJob, WaitingJob, Worker};
+use sluice_service::redis::{Action, RunningJob, WaitingJob, Worker};
 
-use super::show::{count, long, short, since};
+use super::show::{count, long, millis, short, since};
 use super::{Cluster, Common, Wanted};
 
-/// The most dead letters that are counted.
-const MOST_DEAD: usize = 1000;
+/// How many of the operators' actions people are shown.
+const SHOWN_ACTIONS: usize = 5;
 
 /// The most deploys in line that are shown of each project.
 const MOST_SHOWN: u16 = 100;
@@ -25,15 +27,25 @@ struct Status {
     now_ms: u64,
     queues: Vec<QueueStatus>,
     delayed: Option<u64>,
-    leases: Vec<LeaseInfo>,
+    leases: Vec<Leased>,
+    /// For how long no lease is granted yet.
+    frozen: Option<Duration>,
     /// The deploys that wait, in the order in which they were published.
     deploys: Vec<WaitingJob>,
     running: Vec<RunningJob>,
     workers: Vec<Worker>,
     pauses: Vec<Pause>,
-    dead: Option<usize>,
+    dead: Option<u64>,
+    /// What operators did, the newest first.
+    actions: Vec<Action>,
     /// What could not be asked.
     troubles: Vec<String>,
+}
+
+/// A lease, and where people see the pull request that has it.
+struct Leased {
+    lease: LeaseInfo,
+    url: Option<String>,
 }
 
 struct QueueStatus {
@@ -59,7 +71,11 @@ impl Status {
         }
         for project in &cluster.config.projects {
             match cluster.stores.leases.inspect(&project.name).await {
-                Ok(leases) => status.leases.extend(leases),
+                Ok(leases) => status.leases.extend(
+                    leases
+                        .into_iter()
+                        .map(|lease| Leased { url: url(&lease, &cluster.config), lease }),
+                ),
                 Err(why) => {
                     status.troubles.push(cluster.said(&why));
                     return status;
@@ -82,8 +98,7 @@ impl Status {
         let routes = [Route::Approval, Route::Gate].into_iter();
         for route in routes.chain(projects.map(Route::Deploy)) {
             let waiting = queue.waiting(&route).await?;
-            let mut oldest_ms =
-                waiting.oldest.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+            let mut oldest_ms = waiting.oldest.map(millis);
             if oldest_ms.is_none() && waiting.jobs > 0 {
                 let since = cluster.stores.ledger.oldest(&route).await;
                 oldest_ms = since.map(|since| self.now_ms.saturating_sub(since));
@@ -91,12 +106,13 @@ impl Status {
             self.queues.push(QueueStatus { queue: route.queue(), jobs: waiting.jobs, oldest_ms });
         }
         self.delayed = Some(queue.delayed().await?);
-        self.dead = Some(cluster.stores.dead.list(MOST_DEAD).await?.len());
+        self.dead = Some(queue.dead_letters().await?);
         Ok(())
     }
 
     async fn read_journal(&mut self, cluster: &Cluster) -> anyhow::Result<()> {
         let Some(redis) = &cluster.stores.redis else { return Ok(()) };
+        self.frozen = redis.frozen().await?;
         let journal = redis.journal();
         for project in &cluster.config.projects {
             let route = Route::Deploy(project.name.clone());
@@ -104,6 +120,7 @@ impl Status {
         }
         self.running = journal.running().await?;
         self.workers = journal.workers().await?;
+        self.actions = redis.actions().last().await?;
         Ok(())
     }
 
@@ -122,7 +139,20 @@ impl Status {
         if self.pauses.is_empty() {
             let _ = writeln!(out, "  none");
         }
+        self.say_actions(&mut out);
         out
+    }
+
+    fn say_actions(&self, out: &mut String) {
+        let _ = writeln!(out, "\nwhat operators did");
+        for Action { at_ms, by, what, reason } in self.actions.iter().take(SHOWN_ACTIONS) {
+            let reason = reason.as_ref().map(|reason| format!(": {}", short(reason, 80)));
+            let (ago, what) = (since(self.now_ms, *at_ms), short(what, 80));
+            let _ = writeln!(out, "  {ago} ago, {by} {what}{}", reason.unwrap_or_default());
+        }
+        if self.actions.is_empty() {
+            let _ = writeln!(out, "  nothing is known");
+        }
     }
 
     fn say_queues(&self, out: &mut String) {
@@ -140,9 +170,8 @@ impl Status {
             let _ = writeln!(out, "  {}", count(delayed, "job is delayed", "jobs are delayed"));
         }
         if let Some(dead) = self.dead {
-            let more = if dead == MOST_DEAD { " or more" } else { "" };
             let hint = if dead > 0 { ": see `sluice dead list`" } else { "" };
-            let _ = writeln!(out, "  {dead}{more} failed for good{hint}");
+            let _ = writeln!(out, "  {dead} failed for good{hint}");
         }
     }
 
@@ -184,34 +213,45 @@ impl Status {
 
     fn say_leases(&self, out: &mut String) {
         let _ = writeln!(out, "\nleases");
-        for lease in &self.leases {
-            let LeaseInfo { key, owner, .. } = lease;
-            let head = owner.head.as_ref().map(|head| format!(" at {}", head.short()));
-            let standing = match lease.standing {
-                Standing::Held => "held",
-                Standing::Reserved => "reserved",
-            };
+        if let Some(left) = self.frozen {
             let _ = writeln!(
                 out,
-                "  {key}  {standing} for PR #{}{}, for {}, epoch {}",
-                owner.pr,
-                head.unwrap_or_default(),
-                since(self.now_ms, lease.since_ms),
-                lease.epoch
+                "  none is granted for another {}: Redis is new or restarted",
+                long(left)
             );
-            if lease.standing == Standing::Held {
-                let phase = if lease.phase.is_empty() { "working" } else { &lease.phase };
-                let renewed = since(self.now_ms, lease.renewed_ms);
-                let _ = writeln!(
-                    out,
-                    "    by {}; {}; renewed {renewed} ago",
-                    owner.host,
-                    short(phase, 60)
-                );
-            }
+        }
+        for leased in &self.leases {
+            self.say_lease(leased, out);
         }
         if self.leases.is_empty() {
             let _ = writeln!(out, "  none");
+        }
+    }
+
+    fn say_lease(&self, Leased { lease, url }: &Leased, out: &mut String) {
+        let LeaseInfo { key, owner, epoch, .. } = lease;
+        let head = owner.head.as_ref().map(|head| format!(" at {}", head.short()));
+        let whose = format!("PR #{}{}", owner.pr, head.unwrap_or_default());
+        let since_then = since(self.now_ms, lease.since_ms);
+        let _ = match lease.standing {
+            Standing::Held => {
+                writeln!(out, "  {key}  held for {whose}, for {since_then}, epoch {epoch}")
+            }
+            Standing::Reserved => {
+                writeln!(out, "  {key}  reserved for {whose}, for {since_then}, epoch {epoch}")
+            }
+            Standing::Resting { left } => {
+                let left = long(left);
+                writeln!(out, "  {key}  rests after {whose} lost it, free in {left}, epoch {epoch}")
+            }
+        };
+        if let Some(url) = url {
+            let _ = writeln!(out, "    {url}");
+        }
+        if lease.standing == Standing::Held {
+            let phase = if lease.phase.is_empty() { "working" } else { &lease.phase };
+            let (phase, renewed) = (short(phase, 60), since(self.now_ms, lease.renewed_ms));
+            let _ = writeln!(out, "    by {}; {phase}; renewed {renewed} ago", owner.host);
         }
     }
 
@@ -220,11 +260,13 @@ impl Status {
             "queues": self.queues.iter().map(queue_json).collect::<Vec<_>>(),
             "delayed": self.delayed,
             "dead": self.dead,
-            "leases": self.leases.iter().map(lease_json).collect::<Vec<_>>(),
+            "leases": self.leases.iter().map(leased_json).collect::<Vec<_>>(),
+            "frozen_ms": self.frozen.map(millis),
             "deploys": self.deploys.iter().map(waiting_json).collect::<Vec<_>>(),
             "running": self.running.iter().map(running_json).collect::<Vec<_>>(),
             "workers": self.workers.iter().map(worker_json).collect::<Vec<_>>(),
             "pauses": self.pauses,
+            "actions": self.actions,
             "troubles": self.troubles,
         })
     }
@@ -271,16 +313,31 @@ fn worker_json(worker: &Worker) -> Value {
     })
 }
 
+/// Where people see the pull request of a lease; `None` when it is of none.
+fn url(lease: &LeaseInfo, config: &Config) -> Option<String> {
+    let project = config.projects.iter().find(|project| project.name == *lease.key.project())?;
+    let is_of_one = !matches!(lease.key, LeaseKey::Sweep(_));
+    is_of_one.then(|| config.github.pull_request_url(&project.repository, lease.owner.pr))
+}
+
 /// A lease, for programs.
-pub(super) fn lease_json(lease: &LeaseInfo) -> Value {
+pub(super) fn lease_json(lease: &LeaseInfo, config: &Config) -> Value {
+    leased_json(&Leased { lease: lease.clone(), url: url(lease, config) })
+}
+
+fn leased_json(Leased { lease, url }: &Leased) -> Value {
     let LeaseInfo { key, owner, .. } = lease;
+    let (standing, left) = match lease.standing {
+        Standing::Held => ("held", None),
+        Standing::Reserved => ("reserved", None),
+        Standing::Resting { left } => ("resting", Some(millis(left))),
+    };
     json!({
         "key": key.to_string(),
         "project": key.project().as_str(),
-        "standing": match lease.standing {
-            Standing::Held => "held",
-            Standing::Reserved => "reserved",
-        },
+        "standing": standing,
+        "rests_ms": left,
+        "url": url,
         "when_lost": match lease.give_back {
             Release::Free => "free",
             Release::Reserve => "reserved",

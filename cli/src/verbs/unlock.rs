@@ -1,6 +1,7 @@
 //! `sluice unlock`: takes a lease from whoever has it.
 
 use std::io::{BufRead as _, IsTerminal as _};
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
@@ -8,6 +9,7 @@ use sluice::lease::{LeaseInfo, LeaseKey, Standing};
 use sluice::names::{Environment, PrNumber, ProjectName};
 use sluice_service::Ended;
 
+use super::show::{long, millis};
 use super::status::{lease_json, rest};
 use super::{Cluster, Common, Wanted};
 
@@ -19,7 +21,7 @@ pub(crate) struct Unlock {
     /// An environment, or a key as `sluice status` shows it.
     #[arg(default_value = "prod")]
     what: String,
-    /// Why, for the log.
+    /// Why, for whoever wonders.
     #[arg(long, value_parser = reason)]
     pub(super) reason: String,
     /// Do not ask.
@@ -43,34 +45,66 @@ pub(crate) async fn run(unlock: &Unlock) -> anyhow::Result<Ended> {
     let cluster = Cluster::reach(&unlock.common, Wanted::Leases)?;
     let project = cluster.project(&unlock.project)?;
     let key = key_of(&project, &unlock.what)?;
-    let standing = cluster.stores.leases.inspect(&project).await;
-    let standing = standing.map_err(|error| anyhow::anyhow!(cluster.said(&error)))?;
-    if let Some(lease) = standing.iter().find(|lease| lease.key == key) {
-        anstream::eprintln!("{}", warning(lease, &rest(&cluster)));
-        if !unlock.yes && std::io::stdin().is_terminal() && !is_confirmed()? {
-            anyhow::bail!("nothing was changed");
-        }
+    let was = take(&cluster, &key, unlock).await?;
+    let taken = was.as_ref().filter(|lease| rests(lease).is_none());
+    if let Some(lease) = taken {
+        let what = format!("took {key} from PR #{}", lease.owner.pr);
+        cluster.note(what, Some(&unlock.reason)).await;
     }
-    let taken = cluster.stores.leases.revoke(&key).await;
-    let taken = taken.map_err(|error| anyhow::anyhow!(cluster.said(&error)))?;
     let by = sluice_service::operator();
-    tracing::warn!(%key, %by, reason = unlock.reason, "a lease is taken away by an operator");
-    let words = match &taken {
-        Some(lease) => format!(
-            "{key} was taken from PR #{} ({}), by {by}: {}",
-            lease.owner.pr, lease.owner.host, unlock.reason
-        ),
-        None => format!("{key} was free: nothing was changed"),
-    };
-    let taken = taken.as_ref().map(lease_json);
     let json = json!({
         "key": key.to_string(),
-        "taken": taken,
+        "taken": taken.map(|lease| lease_json(lease, &cluster.config)),
+        "rests_ms": was.as_ref().and_then(rests).map(millis),
         "by": by,
         "reason": unlock.reason,
     });
+    let words = match &was {
+        Some(lease) => match rests(lease) {
+            None => format!(
+                "{key} was taken from PR #{} ({}), by {by}: {}",
+                lease.owner.pr, lease.owner.host, unlock.reason
+            ),
+            Some(left) => format!(
+                "{key} rests: PR #{} lost it or had it taken away, and may still be at work. \
+                 Nobody holds it, and in {} it is free: there is nothing to take",
+                lease.owner.pr,
+                long(left)
+            ),
+        },
+        None => format!("{key} was free: nothing was changed"),
+    };
     cluster.answer(&words, &json);
     Ok(Ended::InOrder)
+}
+
+/// What was there; taken away, if somebody had it.
+async fn take(
+    cluster: &Cluster,
+    key: &LeaseKey,
+    unlock: &Unlock,
+) -> anyhow::Result<Option<LeaseInfo>> {
+    let failed = |error| anyhow::anyhow!(cluster.said(&error));
+    let standing = cluster.stores.leases.inspect(key.project()).await.map_err(failed)?;
+    let lease = standing.into_iter().find(|lease| lease.key == *key);
+    // Who gets what nobody had when we looked has done nothing to lose it.
+    let Some(lease) = lease else { return Ok(None) };
+    if rests(&lease).is_some() {
+        return Ok(Some(lease));
+    }
+    anstream::eprintln!("{}", warning(&lease, &rest(cluster)));
+    if !unlock.yes && std::io::stdin().is_terminal() && !is_confirmed()? {
+        anyhow::bail!("nothing was changed");
+    }
+    cluster.stores.leases.revoke(key).await.map_err(failed)
+}
+
+/// How long it rests still, if it does.
+fn rests(lease: &LeaseInfo) -> Option<Duration> {
+    match lease.standing {
+        Standing::Resting { left } => Some(left),
+        Standing::Held | Standing::Reserved => None,
+    }
 }
 
 /// What will happen, before it does.
@@ -91,6 +125,7 @@ fn warning(lease: &LeaseInfo, rest: &str) -> String {
              If that head is not merged, the next deploy takes it out of the environment again.",
             owner.pr
         ),
+        Standing::Resting { .. } => String::new(),
     }
 }
 

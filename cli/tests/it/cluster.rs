@@ -19,7 +19,8 @@ pub(crate) struct Cluster {
     pub(crate) prefix: String,
 }
 
-fn usual(variable: &str, usual: &str) -> String {
+/// Where a store of the tests is, unless the environment says otherwise.
+pub(crate) fn usual(variable: &str, usual: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| usual.to_owned())
 }
 
@@ -48,6 +49,17 @@ impl Cluster {
 
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("sluice.toml")
+    }
+
+    /// A Redis that was never seen before would grant nothing for a while.
+    pub(crate) async fn thaw(&self) {
+        self.stores.redis.as_ref().unwrap().thaw().await.unwrap();
+    }
+
+    /// Writes the configuration anew, with another GitHub.
+    pub(crate) fn with_github(&self, url: &str) {
+        let text = std::fs::read_to_string(self.file()).unwrap();
+        std::fs::write(self.file(), text.replace("http://127.0.0.1:9", url)).unwrap();
     }
 
     /// A verb on this cluster, with its file.

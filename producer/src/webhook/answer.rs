@@ -33,6 +33,23 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
+    /// The labels of all answers but [`Ignored`](Self::Ignored), whose first nobody waits for.
+    pub(crate) fn expected() -> [&'static str; 10] {
+        let all = [
+            Self::Stored,
+            Self::Duplicate,
+            Self::Unsigned,
+            Self::TooLarge,
+            Self::Incomplete,
+            Self::NotJson,
+            Self::BadHeaders,
+            Self::Malformed,
+            Self::Busy,
+            Self::NotStored,
+        ];
+        all.map(Self::label)
+    }
+
     /// The label in metrics.
     pub(crate) fn label(self) -> &'static str {
         match self {

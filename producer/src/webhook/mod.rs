@@ -47,6 +47,8 @@ pub struct Producer {
 impl Producer {
     /// A producer that is ready until `shutdown`.
     pub fn new(settings: Settings, deps: Deps, shutdown: CancellationToken) -> Self {
+        // An alert is to see the first webhook that is refused.
+        deps.metrics.expect_webhooks(&Answer::expected());
         let bodies = Bodies::within(&settings.limits);
         let slots = Semaphore::new(settings.limits.webhooks);
         let turns = std::array::from_fn(|_| Mutex::default());

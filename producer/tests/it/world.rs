@@ -75,6 +75,10 @@ impl Queue for MoodyQueue {
         Ok(0)
     }
 
+    async fn dead_letters(&self) -> Result<u64, QueueError> {
+        Ok(0)
+    }
+
     async fn check(&self) -> Result<(), QueueError> {
         self.waiting(&Route::Gate).await.map(drop)
     }

@@ -260,7 +260,7 @@ async fn a_panic_in_the_work_ends_the_renewal() {
     assert!(task.await.unwrap_err().is_panic());
     bench.clock.advance(seconds(121)).await;
     assert_eq!(bench.store.renewals.load(Ordering::SeqCst), 0);
-    assert_eq!(bench.standing().await, []);
+    assert_eq!(bench.standing().await, [Standing::Resting { left: seconds(29) }]);
 }
 
 #[tokio::test]

@@ -34,8 +34,8 @@ pub use settings::{AmqpSettings, DeliveryLimits, Timeouts};
 /// The queue on RabbitMQ. Its connections end when it is dropped and every subscription with it.
 pub struct AmqpQueue {
     shared: Arc<Shared>,
-    /// Held by whoever looks through the dead letters.
-    looking: Mutex<()>,
+    /// Held by whoever looks through the dead letters: how many the last look gave back.
+    looking: Mutex<u64>,
     _stop: DropGuard,
 }
 
@@ -140,6 +140,10 @@ impl Queue for AmqpQueue {
 
     async fn delayed(&self) -> Result<u64, QueueError> {
         self.ready_in(self.shared.topology.delay_queues().collect()).await
+    }
+
+    async fn dead_letters(&self) -> Result<u64, QueueError> {
+        self.ready_in(vec![self.shared.topology.dead()]).await
     }
 
     async fn check(&self) -> Result<(), QueueError> {

@@ -196,7 +196,7 @@ impl Leases for RedisLeases {
         for lease in leases {
             let mut fields = Fields::new(lease);
             let key = self.shared.keys.parse_lease(project, &fields.text()?);
-            infos.extend(told(key.ok_or_else(|| fields.unreadable())?, fields)?);
+            infos.push(told(key.ok_or_else(|| fields.unreadable())?, fields)?);
         }
         infos.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(infos)
@@ -210,7 +210,7 @@ impl Leases for RedisLeases {
     async fn revoke(&self, key: &LeaseKey) -> Result<Option<LeaseInfo>, LeaseError> {
         let channel = self.shared.keys.channel();
         let was = self.run::<Vec<Option<String>>>(&REVOKE, &self.names([key]), &[&channel]).await?;
-        if was.is_empty() { Ok(None) } else { Ok(told(key.clone(), Fields::new(was))?) }
+        if was.is_empty() { Ok(None) } else { Ok(Some(told(key.clone(), Fields::new(was))?)) }
     }
 
     /// Fails, too, when Redis would forget leases to make room: then nothing excludes anybody.

@@ -68,16 +68,16 @@ impl Fields {
     }
 }
 
-/// What people are shown of a lease; nothing when it only rests until it is free.
-pub(super) fn told(key: LeaseKey, mut fields: Fields) -> Result<Option<LeaseInfo>, Trouble> {
+/// What people are shown of a lease.
+pub(super) fn told(key: LeaseKey, mut fields: Fields) -> Result<LeaseInfo, Trouble> {
     let state = fields.text()?;
     let give_back = fields.release()?;
     let standing = match (state.as_str(), give_back) {
         ("held", _) => Standing::Held,
-        ("resting", Release::Free) => return Ok(None),
+        ("resting", Release::Free) => Standing::Resting { left: Duration::ZERO },
         _ => Standing::Reserved,
     };
-    Ok(Some(LeaseInfo {
+    let mut info = LeaseInfo {
         key,
         standing,
         give_back,
@@ -87,7 +87,12 @@ pub(super) fn told(key: LeaseKey, mut fields: Fields) -> Result<Option<LeaseInfo
         renewed_ms: fields.number()?,
         phase: fields.text()?,
         kept_for: fields.head()?,
-    }))
+    };
+    let ends_within = duration(&fields.text()?)?;
+    if let Standing::Resting { left } = &mut info.standing {
+        *left = ends_within;
+    }
+    Ok(info)
 }
 
 /// A time in milliseconds, as scripts write it.

@@ -94,10 +94,12 @@ local function standing(key, index)
     return lease
 end
 
--- What people are shown of a lease.
+-- What people are shown of a lease; last, how long until its state ends by itself.
 local function told(key)
-    return redis.call('HMGET', key, 'state', 'back', 'nonce', 'job', 'host', 'pr', 'head',
-        'epoch', 'since', 'renewed', 'phase', 'kept')
+    local fields = redis.call('HMGET', key, 'state', 'back', 'nonce', 'job', 'host', 'pr', 'head',
+        'epoch', 'since', 'renewed', 'phase', 'kept', 'at')
+    fields[#fields] = text(math.max((tonumber(fields[#fields]) or now) - now, 0))
+    return fields
 end
 
 -- Wakes those who wait for these leases.

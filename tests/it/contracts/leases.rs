@@ -116,6 +116,7 @@ macro_rules! leases {
                 waiting_is_bounded,
                 waiting_ends_when_a_lost_lease_has_rested,
                 inspection_shows_one_project_in_the_order_of_its_keys,
+                inspection_shows_what_rests_and_for_how_long,
                 what_is_held_rests_as_if_lost_when_it_is_revoked,
                 what_is_reserved_is_free_when_it_is_revoked,
                 what_rests_rests_to_the_end_when_it_is_revoked,

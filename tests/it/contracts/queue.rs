@@ -106,7 +106,8 @@ macro_rules! queue_contract {
                 $bench,
                 [
                     letters_are_listed_oldest_first_and_stay,
-                    a_retried_letter_is_a_job_again_and_no_attempt_counts,
+                    a_retried_letter_is_a_new_message_and_no_attempt_counts,
+                    letters_are_retried_together_oldest_first,
                     a_discarded_letter_is_gone,
                 ]
             );

@@ -12,9 +12,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-/// What `cargo xtask test` says when there is none.
-pub const LEFT_OUT: &str = "left out";
-
 /// A bound against hanging, not a measure of speed.
 const PATIENCE: Duration = Duration::from_secs(45);
 
@@ -35,13 +32,9 @@ pub struct Prometheus {
 
 impl Prometheus {
     /// One that scrapes these addresses under these job names, once a second, and
-    /// evaluates our alert rules as often. `None` where there is no Prometheus.
+    /// evaluates our alert rules as often. `None` where Prometheus is left out.
     pub async fn start(targets: &[(&str, &[SocketAddr])]) -> Option<Self> {
-        let program = std::env::var("SLUICE_TEST_PROMETHEUS").unwrap_or("prometheus".to_owned());
-        if program == LEFT_OUT {
-            println!("LEFT OUT: there is no Prometheus here, and `cargo xtask test` said so");
-            return None;
-        }
+        let program = super::program("SLUICE_TEST_PROMETHEUS", "prometheus")?;
         let folder = Folder::new("prometheus").unwrap();
         let file = folder.path().join("prometheus.yml");
         std::fs::write(&file, configuration(targets)).unwrap();

@@ -71,7 +71,8 @@ async fn a_job_that_its_workers_die_of_becomes_a_dead_letter() {
     assert_eq!(letter.attempt, 1);
     assert!(letter.died_ms.is_some());
 
-    assert!(broker.queue.retry(&name).await.unwrap());
+    let retried = broker.queue.retry(std::slice::from_ref(&name)).await;
+    assert_eq!(retried.done, [name]);
     let mut jobs = broker.queue.consume(&Route::Approval, 1).await.unwrap();
     assert_eq!(next(&mut jobs).await.attempt(), 0);
 }

@@ -13,7 +13,7 @@ use sluice::names::{DeliveryId, PrNumber};
 use sluice::pause::{Pause, Pauses as _};
 use sluice::queue::Route;
 use sluice_rig::{Redis, free_port};
-use sluice_store::Store;
+use sluice_store::{Action, Store};
 
 use super::{granted, prod, project, request, run, server, soon};
 use crate::redis::settings;
@@ -58,6 +58,17 @@ async fn all_works(store: &Store) {
     pauses.pause(pause).await.unwrap();
     assert_eq!(pauses.list().await.unwrap().len(), 1);
     assert!(pauses.resume(None).await.unwrap());
+    let (by, reason) = ("ann@ops".to_owned(), Some("it burnt".to_owned()));
+    let actions = (1..=51).map(|at_ms| {
+        let what = "resumed all".to_owned();
+        Action { at_ms, by: by.clone(), what, reason: reason.clone() }
+    });
+    for action in actions.collect::<Vec<_>>() {
+        store.actions().note(&action).await.unwrap();
+    }
+    let kept: Vec<u64> =
+        store.actions().last().await.unwrap().iter().map(|action| action.at_ms).collect();
+    assert_eq!(kept, (2..=51).rev().collect::<Vec<_>>());
     super::journal::tells_a_deploy(store).await;
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sluice::lease::memory::MemoryLeases;
-use sluice::lease::{Grant, LeaseError, LeaseInfo, LeaseKey, LeaseRequest, Leases, Release};
+use sluice::lease::{
+    Grant, LeaseError, LeaseInfo, LeaseKey, LeaseRequest, Leases, Release, Standing,
+};
 use sluice::names::ProjectName;
 use tokio::sync::watch;
 
@@ -123,4 +125,10 @@ impl Leases for Losable {
     async fn check(&self) -> Result<(), LeaseError> {
         self.leases.check().await
     }
+}
+
+/// Whether a lease is held or reserved, and not a sweep's.
+pub(super) fn is_somebodys(lease: &LeaseInfo) -> bool {
+    let rests = matches!(lease.standing, Standing::Resting { .. });
+    !rests && !matches!(lease.key, LeaseKey::Sweep(_))
 }

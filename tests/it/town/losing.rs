@@ -76,6 +76,10 @@ impl Queue for Losing {
         self.queue.delayed().await
     }
 
+    async fn dead_letters(&self) -> Result<u64, QueueError> {
+        self.queue.dead_letters().await
+    }
+
     async fn check(&self) -> Result<(), QueueError> {
         self.queue.check().await
     }

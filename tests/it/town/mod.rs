@@ -34,7 +34,7 @@ pub use leases::{Answers, Call, Losable};
 pub use losing::Losing;
 pub use once::shown_twice;
 use setup::Behind;
-pub use setup::{GRACES, PATIENCE, SECRET, Setup, mirrors, policy, producer_settings, written};
+pub use setup::{PATIENCE, SECRET, Setup, mirrors, policy, written};
 
 pub const LINTER: &str = "SQLMesh - Linter";
 pub const TESTS: &str = "SQLMesh - Run Unit Tests";
@@ -390,7 +390,7 @@ impl Town {
     /// The leases that are held or reserved, but for a sweep's, which nobody gives back.
     pub async fn held(&self) -> Vec<sluice::lease::LeaseInfo> {
         let mut held = self.deps.leases.inspect(&self.deps.projects[0].name).await.unwrap();
-        held.retain(|lease| !matches!(lease.key, sluice::lease::LeaseKey::Sweep(_)));
+        held.retain(leases::is_somebodys);
         held
     }
 }

@@ -49,7 +49,7 @@ fn configuration(shop: &Shop) -> String {
 }
 
 /// The incremental model that a pull request adds.
-fn part(number: u64) -> (String, String) {
+pub(crate) fn part(number: u64) -> (String, String) {
     let model = format!(
         "MODEL (\n  name shop.part_{number}, kind INCREMENTAL_BY_TIME_RANGE (time_column ds),\n  \
          start '2024-01-01', end '2024-01-03', columns (ds DATE, id INT)\n);\n\
@@ -59,10 +59,9 @@ fn part(number: u64) -> (String, String) {
 }
 
 /// The stand-in with its repository, whose main is what prod runs.
-async fn github(shop: &Shop) -> (Standin, RepositoryName) {
+pub(crate) async fn github(shop: &Shop, configuration: &str) -> (Standin, RepositoryName) {
     let worker = shop.worker();
-    let configuration = configuration(shop);
-    let files = [("config.yaml", configuration.as_str()), ("models/events.sql", EVENTS)];
+    let files = [("config.yaml", configuration), ("models/events.sql", EVENTS)];
     worker.removes("models/orders.sql");
     for (name, text) in files {
         worker.writes(name, text);
@@ -133,7 +132,7 @@ fn applies(shop: &Shop) -> Vec<(f64, f64)> {
 async fn twenty_approved_pull_requests_are_deployed_one_after_the_other_by_three_workers() {
     let shop = Shop::empty().await;
     shop.database.ask(&[RECORD]);
-    let (github, repository) = github(&shop).await;
+    let (github, repository) = github(&shop, &configuration(&shop)).await;
     let processes = Processes::start(&github, &shop.database.python, 3).await;
     let (url, secret) = (processes.webhooks(), processes.secret().to_owned());
     github.deliver_to(Receiver { url, secret });

@@ -66,8 +66,8 @@ END $$;
 "#;
 
 /// The project and its warehouse.
-pub(super) struct Shop {
-    pub(super) database: Database,
+pub(crate) struct Shop {
+    pub(crate) database: Database,
 }
 
 /// A worker of the project.
@@ -79,7 +79,7 @@ pub(super) struct Worker {
 
 impl Shop {
     /// A database, and nothing in it.
-    pub(super) async fn empty() -> Self {
+    pub(crate) async fn empty() -> Self {
         Self { database: Database::new().await }
     }
 
@@ -118,7 +118,7 @@ impl Shop {
     }
 
     /// The project's configuration, as far as it is about the warehouse.
-    pub(super) fn configuration(&self) -> String {
+    pub(crate) fn configuration(&self) -> String {
         format!(
             "gateways: {{warehouse: {{connection: {}}}}}\ndefault_gateway: warehouse\n\
              model_defaults: {{dialect: postgres, start: '2024-01-01'}}\n",

@@ -2,7 +2,9 @@
 //!
 //! Owns three questions that no job asks. Refuses to judge the answers.
 
+use http::HeaderMap;
 use http::header::DATE;
+use octocrab::secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::Value;
 use sluice::clock::unix_ms;
@@ -20,6 +22,37 @@ pub struct Reached {
     pub now_ms: Option<u64>,
     /// What is left of the rate limit.
     pub remaining: Option<u64>,
+    /// What sort of token it took.
+    pub token: TokenKind,
+}
+
+/// Sorts of tokens, by what they can do about check runs, which only Apps may create.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    /// Of an App's installation: it may, if the App may, and ends after an hour.
+    Installation,
+    /// A person's, or an OAuth App's: it may not.
+    Personal,
+    /// GitHub does not say, and nothing can be seen of it.
+    Unknown,
+}
+
+/// What GitHub's tokens begin with by their sort; older ones begin with nothing special.
+const PERSONAL: [&str; 3] = ["ghp_", "github_pat_", "gho_"];
+const INSTALLATION: &str = "ghs_";
+
+impl TokenKind {
+    /// Of a token that was answered so: scopes are told of what belongs to a person only.
+    fn of(token: &str, answer: &HeaderMap) -> Self {
+        let is_personal = PERSONAL.iter().any(|start| token.starts_with(start));
+        if is_personal || answer.contains_key("x-oauth-scopes") {
+            Self::Personal
+        } else if token.starts_with(INSTALLATION) {
+            Self::Installation
+        } else {
+            Self::Unknown
+        }
+    }
 }
 
 /// A repository, as our token sees it.
@@ -56,6 +89,7 @@ impl HttpGitHub {
         Ok(Reached {
             now_ms: date.and_then(http_date_ms),
             remaining: limits.map(|limits| limits.rate.remaining),
+            token: TokenKind::of(self.client.token().expose_secret(), &answer.headers),
         })
     }
 
@@ -113,6 +147,20 @@ fn http_date_ms(date: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sorts_of_tokens_are_told_apart() {
+        let mut scopes = HeaderMap::new();
+        scopes.insert("x-oauth-scopes", http::HeaderValue::from_static(""));
+        let none = HeaderMap::new();
+        let of = |token, answer: &HeaderMap| TokenKind::of(token, answer);
+        assert_eq!(of("ghs_x", &none), TokenKind::Installation);
+        for token in ["ghp_x", "github_pat_x", "gho_x"] {
+            assert_eq!(of(token, &none), TokenKind::Personal);
+        }
+        assert_eq!(of("0123456789abcdef", &scopes), TokenKind::Personal, "an old one");
+        assert_eq!(of("0123456789abcdef", &none), TokenKind::Unknown);
+    }
 
     #[test]
     fn a_date_header_is_read() {

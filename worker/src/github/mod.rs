@@ -23,7 +23,7 @@ mod shape;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-pub use doctor::{Reached, Seen};
+pub use doctor::{Reached, Seen, TokenKind};
 pub use octocrab::secrecy::SecretString;
 use sluice::clock::Clock;
 use sluice::github::{

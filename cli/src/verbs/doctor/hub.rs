@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sluice::clock::{Clock, unix_ms};
 use sluice::config::Config;
 use sluice::observe::{Observer, Observers};
-use sluice_worker::github::{HttpGitHub, Seen};
+use sluice_worker::github::{HttpGitHub, Seen, TokenKind};
 
 use super::{Findings, clock_skew};
 
@@ -29,6 +29,7 @@ pub(super) async fn check(config: &Config, clock: &Arc<dyn Clock>, findings: &mu
         Ok(reached) => {
             let left = reached.remaining.map(|left| format!(", {left} requests left this hour"));
             findings.good("GitHub", format!("takes the token{}", left.unwrap_or_default()));
+            token(reached.token, findings);
             if let Some(theirs_ms) = reached.now_ms {
                 clock_skew("GitHub's clock", unix_ms(clock.now()), theirs_ms, findings);
             }
@@ -45,6 +46,29 @@ pub(super) async fn check(config: &Config, clock: &Arc<dyn Clock>, findings: &mu
     }
 }
 
+fn token(kind: TokenKind, findings: &mut Findings) {
+    let check = "GitHub's token";
+    match kind {
+        TokenKind::Personal => findings.bad(
+            check,
+            "a person's, or an OAuth App's",
+            "GitHub lets only Apps create check runs: give workers the token of a GitHub App's \
+             installation",
+        ),
+        TokenKind::Installation => findings.fair(
+            check,
+            "of an App's installation",
+            "it ends an hour after it was made, and sluice does not renew it: have it replaced \
+             before, and the workers restarted",
+        ),
+        TokenKind::Unknown => findings.fair(
+            check,
+            "it cannot be told whether it may create check runs",
+            "only the token of a GitHub App's installation may",
+        ),
+    }
+}
+
 async fn see(github: &HttpGitHub, repository: &sluice::names::Repository, findings: &mut Findings) {
     let seen = match github.see(repository).await {
         Ok(seen) => seen,
@@ -54,13 +78,21 @@ async fn see(github: &HttpGitHub, repository: &sluice::names::Repository, findin
             return findings.bad(repository.as_str(), error.to_string(), advice);
         }
     };
-    if seen.may_push == Some(false) {
-        let advice = "sluice merges: give the token write access to contents and pull requests";
-        findings.bad(repository.as_str(), "the token may not push", advice);
-    } else {
-        findings.good(repository.as_str(), "can be read");
-    }
+    may_push(repository.as_str(), &seen, findings);
     protection(repository.as_str(), &seen, findings);
+}
+
+fn may_push(repository: &str, seen: &Seen, findings: &mut Findings) {
+    let advice = "sluice merges: give the token write access to contents and pull requests";
+    match seen.may_push {
+        Some(true) => findings.good(repository, "can be read and written"),
+        Some(false) => findings.bad(repository, "the token may not push", advice),
+        None => findings.fair(
+            repository,
+            "can be read; it cannot be told whether the token may write",
+            advice,
+        ),
+    }
 }
 
 fn protection(repository: &str, seen: &Seen, findings: &mut Findings) {
@@ -91,6 +123,22 @@ mod tests {
     use sluice::redact::Redactor;
 
     use super::*;
+
+    #[test]
+    fn a_token_that_cannot_work_is_a_problem_and_one_that_cannot_be_told_no_praise() {
+        let redactor = Redactor::new(Vec::<&str>::new());
+        let mut findings = Findings { all: Vec::new(), redactor };
+        for kind in [TokenKind::Personal, TokenKind::Installation, TokenKind::Unknown] {
+            token(kind, &mut findings);
+        }
+        for push in [Some(true), Some(false), None] {
+            let default_branch = "main".to_owned();
+            let seen = Seen { default_branch, may_push: push, required_checks: None };
+            may_push("acme/w", &seen, &mut findings);
+        }
+        let health: Vec<_> = findings.all.iter().map(|found| found.health.word()).collect();
+        assert_eq!(health, ["problem", "warning", "warning", "ok", "problem", "warning"]);
+    }
 
     #[test]
     fn what_protects_the_base_branch_is_judged() {

@@ -118,7 +118,7 @@ async fn examine(common: &Common) -> Findings {
     let mut findings = Findings { all: Vec::new(), redactor: Redactor::new(Vec::<&str>::new()) };
     let config = match Config::load(Some(&common.config), &variables, &both) {
         Ok(config) => {
-            findings.redactor = redactor(&config);
+            findings.redactor = config.redactor(&variables);
             let projects = config.projects.len();
             findings.good("configuration", format!("sound, with {projects} projects"));
             config
@@ -133,18 +133,13 @@ async fn examine(common: &Common) -> Findings {
             }
         }
     };
-    findings.redactor = redactor(&config);
+    findings.redactor = config.redactor(&variables);
+    sluice_service::redact_panics(findings.redactor.clone());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     stores::check(&config, &clock, &mut findings).await;
     hub::check(&config, &clock, &mut findings).await;
     machine::check(&config, &mut findings).await;
     findings
-}
-
-fn redactor(config: &Config) -> Redactor {
-    let github = &config.github;
-    let secrets = github.webhook_secrets.iter().chain(&github.token).chain(config.store_urls());
-    Redactor::new(secrets.map(|secret| secret.expose()))
 }
 
 /// How far two clocks are apart. Times that people see, and which approval came after which push,

@@ -28,6 +28,19 @@ fn lease(standing: Standing) -> LeaseInfo {
     }
 }
 
+fn leases() -> Vec<Leased> {
+    [
+        lease(Standing::Held),
+        lease(Standing::Reserved),
+        lease(Standing::Resting { left: Duration::from_secs(20) }),
+    ]
+    .map(|lease| {
+        let url = Some("https://github.com/acme/warehouse/pull/7".to_owned());
+        Leased { lease, url }
+    })
+    .into()
+}
+
 fn busy() -> Status {
     let queue =
         |queue: &str, jobs, oldest_ms| QueueStatus { queue: queue.to_owned(), jobs, oldest_ms };
@@ -39,7 +52,8 @@ fn busy() -> Status {
             queue("sluice.deploy.warehouse", 12, Some(754_000)),
         ],
         delayed: Some(2),
-        leases: vec![lease(Standing::Held), lease(Standing::Reserved)],
+        leases: leases(),
+        frozen: Some(Duration::from_secs(90)),
         deploys: vec![WaitingJob {
             job: lease(Standing::Held).owner.job,
             kind: "deploy".to_owned(),
@@ -72,6 +86,12 @@ fn busy() -> Status {
             since_ms: 400_000,
         }],
         dead: Some(3),
+        actions: vec![Action {
+            at_ms: 700_000,
+            by: "ann@ops".to_owned(),
+            what: "took warehouse/prod from PR #6".to_owned(),
+            reason: Some("its machine burnt".to_owned()),
+        }],
         troubles: Vec::new(),
     }
 }
@@ -90,9 +110,14 @@ fn what_people_read() {
       warehouse  1. PR #8 at ab00000, for 12 min 34 s
 
     leases
+      none is granted for another 1 min 30 s: Redis is new or restarted
       warehouse/prod  held for PR #7 at ab00000, for 1 min 40 s, epoch 41
+        https://github.com/acme/warehouse/pull/7
         by sluice-worker on w1, process 12; backfill; renewed 4 s ago
       warehouse/prod  reserved for PR #7 at ab00000, for 1 min 40 s, epoch 41
+        https://github.com/acme/warehouse/pull/7
+      warehouse/prod  rests after PR #7 at ab00000 lost it, free in 20 s, epoch 41
+        https://github.com/acme/warehouse/pull/7
 
     workers
       sluice-worker on w1, process 12: for 15 min 0 s, 4 gate slots, 2 deploy slots
@@ -100,6 +125,9 @@ fn what_people_read() {
 
     pauses
       all projects: for 10 min 0 s, by ann@ops: the warehouse is being moved
+
+    what operators did
+      5 min 0 s ago, ann@ops took warehouse/prod from PR #6: its machine burnt
     "###);
 }
 

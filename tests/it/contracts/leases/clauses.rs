@@ -187,7 +187,8 @@ pub(super) async fn a_grant_lost_in_part_is_lost_and_prolongs_nothing(bench: &im
     let held = leases.inspect(&project()).await.unwrap();
     assert_eq!(held.iter().map(|info| &info.key).collect::<Vec<_>>(), [&a], "it freed a part");
     units(bench, 1).await;
-    assert!(leases.inspect(&project()).await.unwrap().is_empty(), "it prolonged a part");
+    let rests = leases.inspect(&project()).await.unwrap().remove(0).standing;
+    assert!(matches!(rests, Standing::Resting { .. }), "it prolonged a part: {rests:?}");
 }
 
 pub(super) async fn a_clean_release_needs_no_lock_delay(bench: &impl Bench) {
@@ -379,6 +380,18 @@ pub(super) async fn inspection_shows_one_project_in_the_order_of_its_keys(bench:
     assert_eq!(keys, ["warehouse/prod", "warehouse/snapshot/a@1", "warehouse/snapshot/b@1"]);
     assert!(infos.iter().all(|info| info.owner == grant.owner && info.epoch == grant.epoch));
     assert_eq!(bench.leases().inspect(&other).await.unwrap().len(), 1);
+}
+
+pub(super) async fn inspection_shows_what_rests_and_for_how_long(bench: &impl Bench) {
+    let leases = bench.leases();
+    let grant = acquire(bench, 1, &[prod()]).await.unwrap();
+    units(bench, TTL).await;
+    let shown = leases.inspect(&project()).await.unwrap().remove(0);
+    let Standing::Resting { left } = shown.standing else { panic!("{shown:?}") };
+    assert!(!left.is_zero() && left <= bench.unit() * LOCK_DELAY, "{left:?}");
+    assert_eq!((shown.give_back, &shown.owner), (Release::Free, &grant.owner));
+    units(bench, LOCK_DELAY).await;
+    assert_eq!(leases.inspect(&project()).await.unwrap(), [], "it is free");
 }
 
 pub(super) async fn a_store_that_is_there_says_so(bench: &impl Bench) {

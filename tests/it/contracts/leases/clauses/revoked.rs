@@ -21,7 +21,9 @@ pub(in crate::contracts::leases) async fn what_is_held_rests_as_if_lost_when_it_
     assert_eq!((was.owner, was.epoch), (grant.owner.clone(), grant.epoch));
     assert!(is_lost(leases.renew(&grant, "", Release::Reserve).await), "it went on");
     assert!(is_lost(leases.release(&grant, Release::Reserve).await));
-    assert!(leases.inspect(&project()).await.unwrap().is_empty(), "its reservation stands");
+    let rests = leases.inspect(&project()).await.unwrap().remove(0);
+    assert!(matches!(rests.standing, Standing::Resting { .. }), "{rests:?}");
+    assert_eq!(rests.give_back, Release::Free, "its reservation stands");
     for pr in [1, 2] {
         let answer = acquire(bench, pr, &[prod()]).await;
         let Err(LeaseError::Busy { obstacle: Obstacle::LockDelay { .. }, .. }) = answer else {
@@ -64,7 +66,8 @@ pub(in crate::contracts::leases) async fn what_rests_rests_to_the_end_when_it_is
     assert_eq!(was.standing, Standing::Reserved);
     assert!(was.epoch > grant.epoch, "who lost it has no part in it");
     acquire(bench, 1, &[prod()]).await.expect_err("the lock-delay was cut short");
-    assert!(leases.revoke(&prod()).await.unwrap().is_none(), "what only rests is nobody's");
+    let was = leases.revoke(&prod()).await.unwrap().expect("it rests");
+    assert!(matches!(was.standing, Standing::Resting { .. }), "what only rests is nobody's");
     units(bench, LOCK_DELAY).await;
     acquire(bench, 2, &[prod()]).await.unwrap();
 }

@@ -1,5 +1,7 @@
 //! The clauses of the `DeadLetters` contract. Each says one promise of `src/queue/dead.rs`.
 
+use sluice::queue::dead::Treated;
+
 use super::*;
 
 /// Jobs that were tried once and then failed for good.
@@ -33,24 +35,61 @@ pub(crate) async fn letters_are_listed_oldest_first_and_stay(bench: &impl Bench)
     assert!(first.died_ms.is_some());
 }
 
-pub(crate) async fn a_retried_letter_is_a_job_again_and_no_attempt_counts(bench: &impl Bench) {
+/// What was done, when nothing stood in its way.
+fn done(treated: Treated) -> Vec<String> {
+    assert!(treated.refused.is_empty() && treated.trouble.is_none(), "{treated:?}");
+    treated.done
+}
+
+/// So many are counted, at the latest in a moment: what was just looked at may be missing.
+async fn are_counted(bench: &impl Bench, letters: u64) {
+    for _ in 0..50 {
+        if bench.queue().dead_letters().await.unwrap() == letters {
+            return;
+        }
+        bench.pass(bench.moment()).await;
+    }
+    assert_eq!(bench.queue().dead_letters().await.unwrap(), letters);
+}
+
+fn named(names: &[&str]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+pub(crate) async fn a_retried_letter_is_a_new_message_and_no_attempt_counts(bench: &impl Bench) {
     let names = bury(bench, &[command(1), command(2)]).await;
-    assert!(!bench.letters().retry("nobody").await.unwrap());
-    assert!(bench.letters().retry(&names[1]).await.unwrap());
+    assert_eq!(done(bench.letters().retry(&named(&["nobody"])).await), named(&[]));
+    assert_eq!(done(bench.letters().retry(&names[1..]).await), names[1..]);
     let mut jobs = consume(bench, &Route::Approval, 1).await;
     let job = next(&mut jobs).await;
-    assert_eq!((pr(&*job), job.attempt(), job.message()), (2, 0, names[1].as_str()));
-    assert!(!bench.letters().retry(&names[1]).await.unwrap(), "it is not there twice");
-    assert_eq!(bench.letters().list(9).await.unwrap().len(), 1);
+    assert_eq!((pr(&*job), job.attempt()), (2, 0));
+    assert!(!names.contains(&job.message().to_owned()), "what killed workers is counted by this");
+    assert_eq!(done(bench.letters().retry(&names[1..]).await), named(&[]), "it is there twice");
+    are_counted(bench, 1).await;
+}
+
+pub(crate) async fn letters_are_retried_together_oldest_first(bench: &impl Bench) {
+    let mut names = bury(bench, &[command(1), command(2), command(3), command(4)]).await;
+    let kept = names.remove(2);
+    let asked = named(&["nobody", &names[2], &names[0], &names[1]]);
+    assert_eq!(done(bench.letters().retry(&asked).await), names);
+    let rest = bench.letters().list(9).await.unwrap();
+    assert_eq!(rest.iter().map(|letter| &letter.id).collect::<Vec<_>>(), [&kept]);
+    let mut jobs = consume(bench, &Route::Approval, 9).await;
+    let again = [next(&mut jobs).await, next(&mut jobs).await, next(&mut jobs).await];
+    assert_eq!(again.map(|job| pr(&*job)), [1, 2, 4]);
 }
 
 pub(crate) async fn a_discarded_letter_is_gone(bench: &impl Bench) {
-    let names = bury(bench, &[command(1), command(2)]).await;
-    assert!(!bench.letters().discard("nobody").await.unwrap());
-    assert!(bench.letters().discard(&names[0]).await.unwrap());
-    assert!(!bench.letters().discard(&names[0]).await.unwrap());
+    let names = bury(bench, &[command(1), command(2), command(3)]).await;
+    are_counted(bench, 3).await;
+    assert_eq!(done(bench.letters().discard(&named(&["nobody"])).await), named(&[]));
+    let both = named(&[&names[2], &names[0]]);
+    assert_eq!(done(bench.letters().discard(&both).await), named(&[&names[0], &names[2]]));
+    assert_eq!(done(bench.letters().discard(&both).await), named(&[]));
     let rest = bench.letters().list(9).await.unwrap();
     assert_eq!(rest.iter().map(|letter| &letter.id).collect::<Vec<_>>(), [&names[1]]);
+    are_counted(bench, 1).await;
     let mut jobs = consume(bench, &Route::Approval, 1).await;
     silence(bench, &mut jobs).await;
 }
