@@ -64,6 +64,11 @@ fn line(at_ms: u64, what: Happened) -> Line {
     Line { at_ms, who: "worker-2".to_owned(), pid: 9, what }
 }
 
+/// Which line is like that; where there is none, the end.
+fn place(record: &Record, is_it: impl Fn(&Line) -> bool) -> usize {
+    record.lines.iter().position(is_it).unwrap_or(record.lines.len())
+}
+
 /// What is wrong after something was changed in a sound record.
 #[track_caller]
 fn broken(change: impl FnOnce(&mut Record)) -> Vec<&'static str> {
@@ -104,9 +109,9 @@ fn merging_something_else_than_was_applied_breaks_i3() {
 
 /// Another pull request is promoted right after the first one.
 fn promoted_next(record: &mut Record) {
-    let at = record.lines.iter().position(|line| matches!(line.what, Happened::Merged { .. }));
+    let at = place(record, |line| matches!(line.what, Happened::Merged { .. }));
     let promoted = Happened::Promoted { apply: apply(2), previous: None };
-    record.lines.insert(at.unwrap() + 1, line(1056, promoted));
+    record.lines.insert(at + 1, line(1056, promoted));
     record.pulls.push(PullFacts { merged_ms: Some(1058), ..pull(2) });
 }
 
@@ -131,9 +136,9 @@ fn a_promotion_between_another_ones_apply_and_its_merge_breaks_i3() {
     assert_eq!(broken(unsaid), [""; 0], "whoever merged was killed before it said so");
     let emptied = |record: &mut Record| {
         merged_late(record);
-        let at = record.lines.iter().position(|line| matches!(line.what, Happened::Merged { .. }));
+        let at = place(record, |line| matches!(line.what, Happened::Merged { .. }));
         let fault = Happened::Fault { what: "Redis is emptied".to_owned() };
-        record.lines.insert(at.unwrap(), line(1055, fault));
+        record.lines.insert(at, line(1055, fault));
     };
     assert_eq!(broken(emptied), [""; 0], "nobody knew of the reservation");
 }
@@ -216,7 +221,7 @@ fn prod_first(record: &mut Record, meanwhile: Vec<Happened>) {
     second(record, 0);
     let handed_out =
         |line: &Line| matches!(&line.what, Happened::Delivered(job) if job.job == "deploy-2");
-    let at = record.lines.iter().position(handed_out).unwrap();
+    let at = place(record, handed_out);
     let delivered = record.lines.remove(at);
     record.lines.insert(4, delivered);
     let meanwhile = meanwhile.into_iter().map(|what| line(1003, what)).rev();
@@ -253,10 +258,11 @@ fn a_deploy_that_is_tried_again_goes_to_the_end_of_the_line() {
         let before = told.map(|what| line(999, what));
         record.lines.splice(0..0, before);
         let back = line(1001, Happened::Delivered(job.clone()));
-        let stored = record.lines.iter().position(
+        let stored = place(
+            record,
             |line| matches!(&line.what, Happened::Published(job) if job.job == "deploy-1"),
         );
-        record.lines.insert(stored.unwrap() + 1, back);
+        record.lines.insert(stored + 1, back);
         let disposition = "done".to_owned();
         record.lines.push(line(1090, Happened::Settling { job, disposition }));
     };

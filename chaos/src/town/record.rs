@@ -223,7 +223,7 @@ mod tests {
             let (commit, name) = (head.to_owned(), "SQLMesh - Linter".to_owned());
             let new = NewCheckRun { name, commit, ..NewCheckRun::default() };
             let to = repository.clone();
-            let report = |world: &mut World| {
+            let report = move |world: &mut World| {
                 let app = world.app().slug.clone();
                 world.report_check(&app, &to, new)
             };
