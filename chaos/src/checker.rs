@@ -163,6 +163,21 @@ fn message_of(what: &Happened) -> Option<&str> {
     }
 }
 
+/// Whether a line says something of a pull request, of prod, or of what was done to everybody.
+pub(crate) fn concerns(what: &Happened, pr: u64) -> bool {
+    match what {
+        Happened::Granted { keys, .. } | Happened::Released { keys, .. } if is_prod(keys) => true,
+        Happened::Promoted { apply, .. } => apply.environment == "prod" || apply.pr == pr,
+        Happened::Fault { .. }
+        | Happened::Over { .. }
+        | Happened::Reached { .. }
+        | Happened::WorkerEnded { .. }
+        | Happened::LeaseLost { .. }
+        | Happened::Merged { .. } => true,
+        what => pr_of(what) == Some(pr),
+    }
+}
+
 /// The pull request that a line is about, if it is about one.
 fn pr_of(what: &Happened) -> Option<u64> {
     match what {

@@ -8,12 +8,16 @@ use sluice::queue::{Queue as _, Route};
 use sluice_sim::{Pr, PrSnapshot};
 
 use super::{PATIENCE, Town};
+use crate::checker;
 use crate::hands::Hands;
 use crate::history::{self, Happened, Line, Reader};
 use crate::setup::PROJECT;
 
 /// How often somebody looks.
 const GLANCE: Duration = Duration::from_millis(100);
+
+/// How many lines of the history go with a pull request that does not arrive.
+const MOST_LINES: usize = 250;
 
 /// How often in a row nothing has to be seen: what a job publishes at its end is counted by the
 /// broker a little later.
@@ -136,7 +140,7 @@ impl Town {
         format!("{}\n{}", tail("history.jsonl"), tail("sluice-chaos-worker.log"))
     }
 
-    /// What a pull request looks like, and what was done for it.
+    /// What a pull request looks like, and what was done for it, to prod, and to everybody.
     #[must_use]
     pub fn post_mortem(&self, pr: &Pr) -> String {
         let seen = self.github.world(|world| PrSnapshot::take(world, pr));
@@ -148,6 +152,13 @@ impl Town {
             std::iter::once(state).chain(seen.checks.iter().map(check)).collect::<Vec<_>>()
         });
         let checks = checks.unwrap_or_default().join("\n");
-        format!("{checks}\n{}", self.last_words(60))
+        let lines = history::read(self.folder()).unwrap_or_default();
+        let mut about: Vec<String> = lines
+            .iter()
+            .filter(|line| checker::concerns(&line.what, pr.number))
+            .map(|line| format!("{} {} {} {:?}", line.at_ms, line.who, line.pid, line.what))
+            .collect();
+        about.drain(..about.len().saturating_sub(MOST_LINES));
+        format!("{checks}\n{}\nat last:\n{}", about.join("\n"), self.last_words(20))
     }
 }
