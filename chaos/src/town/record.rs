@@ -141,14 +141,15 @@ fn facts(world: &World, repository: &Repository, number: u64) -> anyhow::Result<
     let heads = heads(repository, number);
     let ours = repository.runs.values().filter(|run| run.app == world.app().slug);
     let runs: Vec<&CheckRun> = ours.filter(|run| heads.contains(run.commit.as_str())).collect();
-    let mut shown = BTreeMap::<String, usize>::new();
+    let mut shown = BTreeMap::<String, Vec<String>>::new();
     for run in &runs {
         let which = format!("check run {} on {}", run.name, run.commit.as_str());
-        *shown.entry(which).or_default() += 1;
+        shown.entry(which).or_default().push(made(run));
     }
     let ours = repository.comments_of(number).filter(|one| one.body.contains(COMMENT));
-    shown.insert("sticky comment".to_owned(), ours.count());
-    let twice = shown.into_iter().filter(|(_, times)| *times > 1);
+    let ours = ours.map(|one| format!("at {}", unix_ms(one.created_at)));
+    shown.insert("sticky comment".to_owned(), ours.collect());
+    let twice = shown.into_iter().filter(|(_, made)| made.len() > 1);
     Ok(PullFacts {
         number,
         head: pull.head_oid.as_str().to_owned(),
@@ -159,13 +160,21 @@ fn facts(world: &World, repository: &Repository, number: u64) -> anyhow::Result<
             .map(|review| (review.commit.as_str().to_owned(), unix_ms(review.submitted_at)))
             .collect(),
         commands: commands(repository, number),
-        shown_twice: twice.map(|(what, times)| format!("{times} × {what}")).collect(),
+        shown_twice: twice
+            .map(|(what, made)| format!("{} × {what}: {}", made.len(), made.join("; ")))
+            .collect(),
         unconcluded: runs
             .iter()
             .filter(|run| run.commit == pull.head_oid && run.conclusion.is_none())
             .map(|run| run.name.clone())
             .collect(),
     })
+}
+
+/// For which job a check run was made, and when.
+fn made(run: &CheckRun) -> String {
+    let job = run.external_id.as_deref().unwrap_or("nobody");
+    format!("for {job}, at {}", unix_ms(run.started_at))
 }
 
 /// Every head that a pull request had: what was pushed to its branch.
@@ -239,7 +248,9 @@ mod tests {
         reports(second.as_str()).await?;
         assert_eq!(twice()?, [""; 0], "once on each head");
         reports(first.as_str()).await?;
-        assert_eq!(twice()?, [format!("2 × check run SQLMesh - Linter on {}", first.as_str())]);
+        let twice = twice()?;
+        let what = format!("2 × check run SQLMesh - Linter on {}: ", first.as_str());
+        assert!(twice.len() == 1 && twice[0].starts_with(&what), "{twice:?}");
         Ok(())
     }
 }
