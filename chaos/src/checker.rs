@@ -1,22 +1,18 @@
 //! What the invariants mean in terms of a record: pure, and each shown by a planted violation.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::history::{ApplyLine, Happened, JobLine, Line};
 use crate::town::{PullFacts, Record};
 
+mod ends;
+mod order;
+mod section;
 #[cfg(test)]
 mod tests;
 
-/// How long after a lease could be had again the next deploy may start at the latest, in
-/// milliseconds: a slow poll of 10 s, and some for a busy machine.
-const HAND_OVER_MS: u64 = 20_000;
+pub(crate) use ends::is_end;
 
-/// How long a bridge may outlive its worker (I9), in milliseconds.
+/// How long a bridge may outlive its worker or its lease (I9), in milliseconds.
 const OUTLIVES_MS: u64 = 10_000;
-
-/// GitHub counts whole seconds.
-const SECOND_MS: u64 = 1000;
 
 /// How many lines of the history go with a violation, before it and after it.
 const EXCERPT: usize = 12;
@@ -42,14 +38,17 @@ impl std::fmt::Display for Violation {
     }
 }
 
-/// Every violation in a record. `dead` messages are expected to have failed for good.
+/// Every violation in a record. Messages are expected to have failed for good whose reasons begin
+/// with the words in `dead`, one for each.
 #[must_use]
-pub fn check(record: &Record, dead: usize) -> Vec<Violation> {
+pub fn check(record: &Record, dead: &[&str]) -> Vec<Violation> {
     let mut found = Found { record, violations: Vec::new() };
     found.one_apply_at_a_time();
     found.approved_before_it_is_applied();
     found.merged_is_what_was_applied();
-    found.nothing_is_lost(dead);
+    found.nobody_between_apply_and_merge();
+    found.nothing_is_lost();
+    found.dead_as_expected(dead);
     found.shown_once();
     found.started_in_order();
     found.handed_over();
@@ -79,6 +78,13 @@ impl Found<'_> {
         self.violations.push(Violation { invariant, what: format!("#{pr}: {what}"), excerpt });
     }
 
+    /// Notes a violation that concerns a message.
+    fn of_message(&mut self, invariant: &'static str, message: &str, what: String) {
+        let is_about = |line: &&Line| message_of(&line.what) == Some(message);
+        let excerpt = self.record.lines.iter().filter(is_about).cloned().collect();
+        self.violations.push(Violation { invariant, what, excerpt });
+    }
+
     /// I1: the exclusive locks were never found taken.
     fn one_apply_at_a_time(&mut self) {
         for (index, line) in self.record.lines.iter().enumerate() {
@@ -104,73 +110,6 @@ impl Found<'_> {
         }
     }
 
-    /// I3: what is merged is the head and the tree that prod was brought to, and in the end main
-    /// and prod are the same.
-    fn merged_is_what_was_applied(&mut self) {
-        let record = self.record;
-        let [mut last, mut begun] = [(); 2].map(|()| BTreeMap::<u64, &ApplyLine>::new());
-        for line in &record.lines {
-            let (applies, apply) = match &line.what {
-                Happened::Promoted { apply, .. } => (&mut last, apply),
-                Happened::ApplyBegan(apply) => (&mut begun, apply),
-                _ => continue,
-            };
-            if apply.environment == "prod" {
-                applies.insert(apply.pr, apply);
-            }
-        }
-        for pull in &record.pulls {
-            let Some(tree) = &pull.merged_tree else {
-                if last.contains_key(&pull.number) {
-                    self.of("I3", pull.number, "prod was brought to it, main lacks it".to_owned());
-                }
-                continue;
-            };
-            // A bridge that is killed between its promotion and the record of it leaves only the
-            // beginning; whether prod has it shows below.
-            let applied = last.get(&pull.number).or(begun.get(&pull.number));
-            if !applied.is_some_and(|apply| apply.head == pull.head && apply.tree == *tree) {
-                let what =
-                    format!("{} with tree {tree} was merged, {applied:?} applied", pull.head);
-                self.of("I3", pull.number, what);
-            }
-        }
-        if record.main != record.prod {
-            let what = format!("main has {:?}, prod runs {:?}", record.main, record.prod);
-            self.at("I3", record.lines.len(), what);
-        }
-    }
-
-    /// I4: every job that was stored came to an end, and to one only.
-    fn nothing_is_lost(&mut self, dead: usize) {
-        let record = self.record;
-        let mut ends = BTreeMap::<&str, BTreeSet<&str>>::new();
-        for line in &record.lines {
-            if let Happened::Settling { job, disposition } = &line.what
-                && is_end(disposition)
-            {
-                ends.entry(&job.job).or_default().insert(disposition);
-            }
-        }
-        for (index, line) in record.lines.iter().enumerate() {
-            let Happened::Published(job) = &line.what else { continue };
-            if !ends.contains_key(job.job.as_str()) {
-                self.at("I4", index, format!("{} {} was never done", job.kind, job.job));
-            }
-        }
-        for (message, index) in ended_twice(&record.lines) {
-            self.at("I4", index, format!("the message {message} is done and dead"));
-        }
-        if record.waiting > 0 {
-            let what = format!("{} messages wait for ever", record.waiting);
-            self.at("I4", record.lines.len(), what);
-        }
-        if record.dead.len() != dead {
-            let what = format!("{dead} dead letters expected: {:?}", record.dead);
-            self.at("I4", record.lines.len(), what);
-        }
-    }
-
     /// I5: nothing that people see is there twice, or unfinished.
     fn shown_once(&mut self) {
         for pull in &self.record.pulls {
@@ -184,83 +123,14 @@ impl Found<'_> {
         }
     }
 
-    /// I6: deploys begin in the order in which they were stored. Two that were being stored at the
-    /// same time have no order.
-    fn started_in_order(&mut self) {
-        let lines = &self.record.lines;
-        let mut stored = BTreeMap::<&str, (usize, usize)>::new();
-        let mut begun = Vec::<(&str, usize)>::new();
-        for (index, line) in lines.iter().enumerate() {
-            match &line.what {
-                Happened::Publishing(job) if is_deploy(job) => {
-                    stored.entry(&job.job).or_insert((index, usize::MAX));
-                }
-                Happened::Published(job) if is_deploy(job) => {
-                    let times = stored.entry(&job.job).or_insert((index, index));
-                    times.1 = times.1.min(index);
-                }
-                Happened::Delivered(job)
-                    if is_deploy(job) && !begun.iter().any(|(known, _)| *known == job.job) =>
-                {
-                    begun.push((&job.job, index));
-                }
-                _ => {}
-            }
-        }
-        let mut wrong = Vec::new();
-        for (position, (later, at)) in begun.iter().enumerate() {
-            for (earlier, _) in &begun[..position] {
-                let (Some(a), Some(b)) = (stored.get(earlier), stored.get(later)) else { continue };
-                if b.1 < a.0 {
-                    wrong.push((*at, format!("{later} was stored before {earlier}")));
-                }
-            }
-        }
-        for (index, what) in wrong {
-            self.at("I6", index, what);
-        }
-    }
-
-    /// I7: once prod's lease can be had, whoever waits for it has it soon. And at the end nobody
-    /// has it, and nothing rests.
-    fn handed_over(&mut self) {
-        let record = self.record;
-        let rests = u64::try_from(record.rests.as_millis()).unwrap_or(u64::MAX);
-        let (mut free_at, mut asked) = (0, BTreeMap::<u64, u64>::new());
-        for (index, line) in record.lines.iter().enumerate() {
-            match &line.what {
-                Happened::Released { keys, .. } if is_prod(keys) => {
-                    free_at = free_at.max(line.at_ms);
-                }
-                Happened::WorkerEnded { .. } | Happened::Fault { .. } => {
-                    free_at = free_at.max(line.at_ms + rests);
-                }
-                Happened::Delivered(job) if is_deploy(job) => {
-                    asked.insert(job.pr, line.at_ms);
-                }
-                Happened::Granted { keys, pr, .. } if is_prod(keys) => {
-                    let since = asked.get(pr).copied().unwrap_or(line.at_ms).max(free_at);
-                    let took = line.at_ms.saturating_sub(since);
-                    if took > HAND_OVER_MS {
-                        self.at("I7", index, format!("#{pr} got prod {took} ms after it could"));
-                    }
-                }
-                _ => {}
-            }
-        }
-        if !record.leases.is_empty() {
-            let what = format!("leases at the end: {:?}", record.leases);
-            self.at("I7", record.lines.len(), what);
-        }
-    }
-
-    /// I9: a bridge is gone soon after its worker.
+    /// I9: a bridge is gone soon after its worker, or the lease under which it worked.
     fn nothing_outlives_its_worker(&mut self) {
         for (index, line) in self.record.lines.iter().enumerate() {
             if let Happened::BridgeGone { bridge, after_ms } = &line.what
                 && *after_ms > OUTLIVES_MS
             {
-                let what = format!("bridge {bridge} outlived its worker by {after_ms} ms");
+                let what =
+                    format!("bridge {bridge} outlived its worker or its lease by {after_ms} ms");
                 self.at("I9", index, what);
             }
         }
@@ -268,13 +138,10 @@ impl Found<'_> {
 }
 
 fn is_approved(pull: &PullFacts, apply: &ApplyLine, at_ms: u64) -> bool {
-    pull.approvals.iter().chain(&pull.commands).any(|(head, approved_ms)| {
-        *head == apply.head && *approved_ms < at_ms.saturating_add(SECOND_MS)
-    })
-}
-
-fn is_end(disposition: &str) -> bool {
-    matches!(disposition, "done" | "dead")
+    pull.approvals
+        .iter()
+        .chain(&pull.commands)
+        .any(|(head, approved_ms)| *head == apply.head && *approved_ms <= at_ms)
 }
 
 fn is_deploy(job: &JobLine) -> bool {
@@ -285,20 +152,30 @@ fn is_prod(keys: &[String]) -> bool {
     keys.iter().any(|key| key.ends_with("/prod"))
 }
 
-/// Messages whose settlement as done and as dead were both confirmed.
-fn ended_twice(lines: &[Line]) -> Vec<(String, usize)> {
-    let mut ends = BTreeMap::<&str, &str>::new();
-    let mut twice = Vec::new();
-    for (index, line) in lines.iter().enumerate() {
-        let Happened::Settled { job, disposition } = &line.what else { continue };
-        let Some(message) = job.message.as_deref().filter(|_| is_end(disposition)) else {
-            continue;
-        };
-        if ends.insert(message, disposition).is_some_and(|before| before != disposition) {
-            twice.push((message.to_owned(), index));
-        }
+/// The message that a line is about, if it is about one.
+fn message_of(what: &Happened) -> Option<&str> {
+    match what {
+        Happened::Delivered(job)
+        | Happened::Settling { job, .. }
+        | Happened::Settled { job, .. }
+        | Happened::Lost { job } => job.message.as_deref(),
+        _ => None,
     }
-    twice
+}
+
+/// Whether a line says something of a pull request, of prod, or of what was done to everybody.
+pub(crate) fn concerns(what: &Happened, pr: u64) -> bool {
+    match what {
+        Happened::Granted { keys, .. } | Happened::Released { keys, .. } if is_prod(keys) => true,
+        Happened::Promoted { apply, .. } => apply.environment == "prod" || apply.pr == pr,
+        Happened::Fault { .. }
+        | Happened::Over { .. }
+        | Happened::Reached { .. }
+        | Happened::WorkerEnded { .. }
+        | Happened::LeaseLost { .. }
+        | Happened::Merged { .. } => true,
+        what => pr_of(what) == Some(pr),
+    }
 }
 
 /// The pull request that a line is about, if it is about one.
@@ -310,7 +187,10 @@ fn pr_of(what: &Happened) -> Option<u64> {
         | Happened::Settling { job, .. }
         | Happened::Settled { job, .. }
         | Happened::Lost { job } => Some(job.pr),
-        Happened::Granted { pr, .. } | Happened::BridgeStarted { pr, .. } => Some(*pr),
+        Happened::Granted { pr, .. }
+        | Happened::LeaseLost { pr, .. }
+        | Happened::Merged { pr }
+        | Happened::BridgeStarted { pr, .. } => Some(*pr),
         Happened::ApplyBegan(apply)
         | Happened::ApplyEnded { apply, .. }
         | Happened::Promoted { apply, .. } => Some(apply.pr),

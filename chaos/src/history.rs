@@ -4,8 +4,8 @@
 //! processes do not mix, and what a process did before it was killed is there.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::path::Path;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,11 @@ pub enum Happened {
         /// What, for people.
         what: String,
     },
+    /// Something that was done from outside is over.
+    Over {
+        /// What, for people.
+        what: String,
+    },
     /// A process reached an armed point, and dies or stops there.
     Reached {
         /// Which.
@@ -71,13 +76,25 @@ pub enum Happened {
         /// Of which job.
         job: JobLine,
     },
+    /// A process comes by an effect for the first time: what sorts there are.
+    Passed {
+        /// Which.
+        effect: String,
+    },
+    /// Prod's lease is about to be asked for.
+    Asked {
+        /// By which job.
+        job: String,
+    },
     /// Leases were given.
     Granted {
         /// What is held.
         keys: Vec<String>,
         /// The fencing token.
         epoch: u64,
-        /// To a job of which pull request.
+        /// To which job.
+        job: String,
+        /// Of which pull request.
         pr: u64,
     },
     /// Leases were given back.
@@ -89,6 +106,20 @@ pub enum Happened {
         /// `Free` or `Reserve`.
         how: String,
     },
+    /// A lease was lost, and the work under it has ended or was given up.
+    LeaseLost {
+        /// What was held, as a label.
+        key: String,
+        /// By which job.
+        job: String,
+        /// Of which pull request.
+        pr: u64,
+    },
+    /// GitHub said that it merged, or had merged.
+    Merged {
+        /// Which pull request.
+        pr: u64,
+    },
     /// A bridge was started for a session.
     BridgeStarted {
         /// Its process id.
@@ -98,11 +129,11 @@ pub enum Happened {
         /// With which head.
         head: String,
     },
-    /// A bridge whose worker is gone is gone as well.
+    /// A bridge whose worker is gone, or lost the lease under which it worked, is gone as well.
     BridgeGone {
         /// Its process id.
         bridge: u32,
-        /// How long it outlived its worker.
+        /// How long it outlived that, at most.
         after_ms: u64,
     },
     /// A bridge begins to change an environment. Written under the environment's lock.
@@ -205,6 +236,30 @@ impl History {
 /// # Errors
 /// It cannot be read, or holds a line that is none.
 pub fn read(folder: &Path) -> anyhow::Result<Vec<Line>> {
-    let text = std::fs::read_to_string(folder.join(FILE))?;
-    text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    Reader::of(folder).news()
+}
+
+/// Reads a history as it grows.
+pub(crate) struct Reader {
+    path: PathBuf,
+    read: u64,
+}
+
+impl Reader {
+    /// From the beginning of the history of `folder`.
+    pub(crate) fn of(folder: &Path) -> Self {
+        Self { path: folder.join(FILE), read: 0 }
+    }
+
+    /// The lines since the last time.
+    pub(crate) fn news(&mut self) -> anyhow::Result<Vec<Line>> {
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(self.read))?;
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        // A line is one write; what does not end yet is read the next time.
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        self.read += whole as u64;
+        text[..whole].lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    }
 }

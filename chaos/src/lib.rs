@@ -7,6 +7,7 @@
 pub mod bridge;
 pub mod checker;
 pub mod engine;
+mod hands;
 pub mod history;
 pub mod long;
 pub mod points;

@@ -18,9 +18,12 @@ use crate::town::{Services, Town};
 
 mod faults;
 mod people;
+mod recovery;
 
 use faults::Mischief;
 use people::Crowd;
+pub use recovery::Recovery;
+use recovery::recovery;
 
 /// Worker processes.
 const WORKERS: usize = 3;
@@ -34,8 +37,8 @@ pub struct Outcome {
     pub deploys: usize,
     /// How many faults there were, by kind.
     pub faults: BTreeMap<String, usize>,
-    /// The longest time from a fault to the next job that was done, and which fault that was.
-    pub slowest: Option<(Duration, String)>,
+    /// How long the jobs that there were at a fault had to wait because of it.
+    pub recovery: Recovery,
     /// What must not have been.
     pub violations: Vec<Violation>,
 }
@@ -67,14 +70,16 @@ pub async fn run(program: &str, time: Duration, seed: u64) -> anyhow::Result<Out
     made?;
     let town = Arc::into_inner(town);
     let record = town.ok_or_else(|| anyhow::anyhow!("somebody still is in town"))?.finish().await?;
-    // Whoever was at work on one message when two workers were killed: so it was to be.
-    let poison = record.dead.iter().filter(|why| why.starts_with("poison")).count();
-    let violations = check(&record, poison);
+    // Whoever was at work on one message when two workers were killed: so it was to be. That they
+    // were is checked.
+    let poison = record.dead.iter().filter(|dead| dead.reason.starts_with("poison"));
+    let poison: Vec<&str> = poison.map(|dead| dead.reason.as_str()).collect();
+    let violations = check(&record, &poison);
     Ok(Outcome {
         jobs: jobs(&record.lines),
         deploys,
         faults: faults(&record.lines),
-        slowest: slowest(&record.lines),
+        recovery: recovery(&record.lines),
         violations,
     })
 }
@@ -103,18 +108,6 @@ fn faults(lines: &[Line]) -> BTreeMap<String, usize> {
         *counted.entry(kind).or_default() += 1;
     }
     counted
-}
-
-fn slowest(lines: &[Line]) -> Option<(Duration, String)> {
-    let recovery = |(index, line): (usize, &Line)| {
-        let what = fault(line)?;
-        let done = lines[index..].iter().find(|later| {
-            matches!(&later.what, Happened::Settled { disposition, .. } if disposition == "done")
-        });
-        let took_ms = done?.at_ms.saturating_sub(line.at_ms);
-        Some((Duration::from_millis(took_ms), what))
-    };
-    lines.iter().enumerate().filter_map(recovery).max()
 }
 
 /// One of them, by chance.

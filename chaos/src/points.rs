@@ -3,9 +3,11 @@
 //! Owns their names. A point is armed by a file, which the first worker that reaches it takes; so
 //! one worker of many dies there once.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
@@ -16,9 +18,11 @@ use crate::history::{Happened, History};
 /// Every effect that a pull request's life has on its way from its opening to prod and away, by
 /// port and verb; what a test may arm with [`When`].
 pub const EFFECTS: &[&str] = &[
+    "queue.publish.approval",
     "queue.publish.gate",
     "queue.publish.deploy",
     "queue.settle.approval",
+    "queue.settle.command",
     "queue.settle.gate",
     "queue.settle.deploy",
     "queue.settle.cleanup",
@@ -26,6 +30,7 @@ pub const EFFECTS: &[&str] = &[
     "lease.acquire.environment",
     "lease.acquire.prod",
     "lease.acquire.snapshots",
+    "lease.acquire.sweep",
     "lease.renew",
     "lease.release.turn",
     "lease.release.environment",
@@ -72,6 +77,7 @@ pub enum Act {
 pub struct Points {
     folder: PathBuf,
     history: History,
+    passed: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Points {
@@ -82,7 +88,7 @@ impl Points {
     pub fn at(folder: &Path, history: History) -> io::Result<Self> {
         let folder = folder.join("points");
         std::fs::create_dir_all(&folder)?;
-        Ok(Self { folder, history })
+        Ok(Self { folder, history, passed: Arc::default() })
     }
 
     /// Arms a point: it acts when it is reached the next time, or after it was passed `passes`
@@ -115,6 +121,13 @@ impl Points {
 
     /// A process is at a point: nothing, or the end of it.
     pub fn reach(&self, effect: &str, when: When) {
+        let is_new = {
+            let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+            passed.insert(effect.to_owned())
+        };
+        if is_new {
+            self.history.append(Happened::Passed { effect: effect.to_owned() });
+        }
         let file = self.file(effect, when);
         if file.exists()
             && let Err(error) = self.act(effect, when, &file)

@@ -34,7 +34,7 @@ mod record;
 mod seats;
 mod services;
 
-pub use record::{PullFacts, Record};
+pub use record::{Dead, PullFacts, Record};
 pub use seats::{Seat, Seats};
 pub use services::Services;
 
@@ -116,6 +116,7 @@ impl Town {
             setup: file,
             folder: folder.clone(),
             history: history.clone(),
+            lost_for: lost_for(&setup),
         };
         let seats = Seats::fill(hiring, workers)?;
         until_ready(queue.as_ref()).await?;
@@ -140,6 +141,11 @@ impl Town {
     /// Tells the history that something is done to the parts.
     pub fn tells(&self, fault: impl Into<String>) {
         self.history.append(Happened::Fault { what: fault.into() });
+    }
+
+    /// Tells the history that it is over.
+    pub fn tells_end(&self, fault: impl Into<String>) {
+        self.history.append(Happened::Over { what: fault.into() });
     }
 
     /// Alice opens a pull request that writes one model.
@@ -266,6 +272,13 @@ impl Town {
         };
         tokio::time::timeout(PATIENCE, asking).await.context("nobody can say how things stand")
     }
+}
+
+/// How long a lease may be lost already when its loss is told: what works under it has so long to
+/// end.
+fn lost_for(setup: &Setup) -> Duration {
+    let [ttl, _, fence, _] = setup.lease_ms.map(Duration::from_millis);
+    ttl.saturating_sub(fence)
 }
 
 /// The repository, and prod as main has it.

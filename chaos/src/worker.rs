@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use sluice::clock::{Clock, SystemClock};
 use sluice::metrics::Metrics;
 use sluice::names::ProjectName;
-use sluice::observe::{Observer, Observers};
+use sluice::observe::{Event, LeaseEnd, Observer, Observers, What};
 use sluice::pipeline::Deps;
 use sluice_service::Shutdown;
 use sluice_worker::run::{Graces, Slots, run};
@@ -67,7 +67,8 @@ fn deps(setup: &Setup, name: &str, history: &History) -> anyhow::Result<Deps> {
     let project = setup.project()?;
     let names: Vec<ProjectName> = vec![project.name.clone()];
     let metrics = Arc::new(Metrics::new(&names, "chaos")?);
-    let observer: Arc<dyn Observer> = Arc::new(Observers::new(vec![metrics]));
+    let told = Arc::new(Told(history.clone()));
+    let observer: Arc<dyn Observer> = Arc::new(Observers::new(vec![metrics, told]));
     let points = Points::at(&setup.folder, history.clone())?;
     let place = surroundings(setup, history, &points)?;
     let store = setup.store()?;
@@ -90,6 +91,20 @@ fn deps(setup: &Setup, name: &str, history: &History) -> anyhow::Result<Deps> {
         published: setup.published,
     };
     Ok(decorated(deps, &around))
+}
+
+/// Tells the history what no port sees: a lease that is lost.
+struct Told(History);
+
+impl Observer for Told {
+    fn observe(&self, event: &Event) {
+        if let (What::LeaseEnded { key, end: LeaseEnd::Lost, .. }, Some(job)) =
+            (&event.what, &event.job)
+        {
+            let (key, id) = (key.clone(), job.id.to_string());
+            self.0.append(Happened::LeaseLost { key, job: id, pr: job.pr.0 });
+        }
+    }
 }
 
 fn surroundings(setup: &Setup, history: &History, points: &Points) -> anyhow::Result<Surroundings> {

@@ -42,8 +42,11 @@ fn show(outcome: &Outcome, seed: u64) {
     for (kind, count) in &outcome.faults {
         println!("  {count:>4}  {kind}");
     }
-    if let Some((took, fault)) = &outcome.slowest {
-        println!("slowest recovery  {:.1} s, after: {fault}", took.as_secs_f64());
+    if let Some((took, fault)) = &outcome.recovery.slowest {
+        let took = took.as_secs_f64();
+        println!("slowest recovery  {took:.1} s, after: {fault}");
+        println!("  (until every job that was stored and not done was handed out or ended)");
     }
+    println!("not recovered     {} jobs", outcome.recovery.never);
     println!("violations  {} (seed {seed})", outcome.violations.len());
 }

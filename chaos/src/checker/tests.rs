@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::town::Dead;
 
 /// A record in which one pull request went its way, with nothing to object to.
 fn sound() -> Record {
@@ -14,11 +15,13 @@ fn sound() -> Record {
     tell(1000, Happened::Publishing(job.clone()));
     tell(1001, Happened::Published(job.clone()));
     tell(1002, Happened::Delivered(JobLine { message: Some("m1".to_owned()), ..job.clone() }));
-    tell(1010, Happened::Granted { keys: vec!["warehouse/prod".to_owned()], epoch: 1, pr: 1 });
+    tell(1009, Happened::Asked { job: job.job.clone() });
+    tell(1010, granted("deploy-1", 1));
     tell(1020, Happened::BridgeStarted { bridge: 8, pr: 1, head: "head-1".to_owned() });
     tell(1030, Happened::ApplyBegan(apply.clone()));
     tell(1040, Happened::Promoted { apply: apply.clone(), previous: None });
     tell(1050, Happened::ApplyEnded { apply, outcome: "Applied".to_owned() });
+    tell(1055, Happened::Merged { pr: 1 });
     let (keys, how) = (vec!["warehouse/prod".to_owned()], "Free".to_owned());
     tell(1060, Happened::Released { keys, epoch: 1, how });
     let (job, disposition) = (JobLine { message: Some("m1".to_owned()), ..job }, "done".to_owned());
@@ -46,22 +49,33 @@ fn pull(number: u64) -> PullFacts {
         number,
         head: format!("head-{number}"),
         merged_tree: Some(format!("tree-{number}")),
+        merged_ms: Some(1054),
         approvals: vec![(format!("head-{number}"), 900)],
         ..PullFacts::default()
     }
+}
+
+fn granted(job: &str, pr: u64) -> Happened {
+    let keys = vec!["warehouse/prod".to_owned()];
+    Happened::Granted { keys, epoch: pr, job: job.to_owned(), pr }
 }
 
 fn line(at_ms: u64, what: Happened) -> Line {
     Line { at_ms, who: "worker-2".to_owned(), pid: 9, what }
 }
 
+/// Which line is like that; where there is none, the end.
+fn place(record: &Record, is_it: impl Fn(&Line) -> bool) -> usize {
+    record.lines.iter().position(is_it).unwrap_or(record.lines.len())
+}
+
 /// What is wrong after something was changed in a sound record.
 #[track_caller]
 fn broken(change: impl FnOnce(&mut Record)) -> Vec<&'static str> {
     let mut record = sound();
-    assert_eq!(check(&record, 0), []);
+    assert_eq!(check(&record, &[]), []);
     change(&mut record);
-    let mut broken: Vec<_> = check(&record, 0).iter().map(|one| one.invariant).collect();
+    let mut broken: Vec<_> = check(&record, &[]).iter().map(|one| one.invariant).collect();
     broken.dedup();
     broken
 }
@@ -69,7 +83,7 @@ fn broken(change: impl FnOnce(&mut Record)) -> Vec<&'static str> {
 #[test]
 fn two_at_work_on_one_environment_or_version_break_i1() {
     let overlap = Happened::Overlap { lock: "environment prod".to_owned() };
-    assert_eq!(broken(|record| record.lines.insert(6, line(1035, overlap))), ["I1"]);
+    assert_eq!(broken(|record| record.lines.push(line(1075, overlap))), ["I1"]);
 }
 
 #[test]
@@ -77,8 +91,10 @@ fn an_apply_without_an_approval_of_its_head_breaks_i2() {
     assert_eq!(broken(|record| record.pulls[0].approvals.clear()), ["I2"]);
     let other = ("head-0".to_owned(), 900);
     assert_eq!(broken(|record| record.pulls[0].approvals = vec![other]), ["I2"]);
-    let later = ("head-1".to_owned(), 5000);
+    let later = ("head-1".to_owned(), 1031);
     assert_eq!(broken(|record| record.pulls[0].approvals = vec![later]), ["I2"]);
+    let just_before = ("head-1".to_owned(), 1030);
+    assert_eq!(broken(|record| record.pulls[0].approvals = vec![just_before]), [""; 0]);
 }
 
 #[test]
@@ -89,6 +105,42 @@ fn merging_something_else_than_was_applied_breaks_i3() {
     assert_eq!(broken(|record| record.pulls[0].head = "head-2".to_owned()), ["I3"]);
     let model = ("orders".to_owned(), "SELECT 1".to_owned());
     assert_eq!(broken(|record| record.prod.extend([model])), ["I3"]);
+}
+
+/// Another pull request is promoted right after the first one.
+fn promoted_next(record: &mut Record) {
+    let at = place(record, |line| matches!(line.what, Happened::Merged { .. }));
+    let promoted = Happened::Promoted { apply: apply(2), previous: None };
+    record.lines.insert(at + 1, line(1056, promoted));
+    record.pulls.push(PullFacts { merged_ms: Some(1058), ..pull(2) });
+}
+
+#[test]
+fn a_promotion_between_another_ones_apply_and_its_merge_breaks_i3() {
+    assert_eq!(broken(promoted_next), [""; 0]);
+    let merged_late = |record: &mut Record| {
+        promoted_next(record);
+        record.pulls[0].merged_ms = Some(1057);
+    };
+    assert_eq!(broken(merged_late), ["I3"]);
+    let again = |record: &mut Record| {
+        merged_late(record);
+        let again = Happened::Promoted { apply: apply(1), previous: None };
+        record.lines.push(line(1075, again));
+    };
+    assert_eq!(broken(again), ["I3"], "its own second apply mends nothing");
+    let unsaid = |record: &mut Record| {
+        promoted_next(record);
+        record.lines.retain(|line| !matches!(line.what, Happened::Merged { .. }));
+    };
+    assert_eq!(broken(unsaid), [""; 0], "whoever merged was killed before it said so");
+    let emptied = |record: &mut Record| {
+        merged_late(record);
+        let at = place(record, |line| matches!(line.what, Happened::Merged { .. }));
+        let fault = Happened::Fault { what: "Redis is emptied".to_owned() };
+        record.lines.insert(at, line(1055, fault));
+    };
+    assert_eq!(broken(emptied), [""; 0], "nobody knew of the reservation");
 }
 
 #[test]
@@ -110,10 +162,33 @@ fn a_job_without_an_end_or_with_two_breaks_i4() {
     let lost = Happened::Published(job("deploy-2", 2));
     assert_eq!(broken(|record| record.lines.push(line(1080, lost))), ["I4"]);
     assert_eq!(broken(|record| record.waiting = 1), ["I4"]);
-    assert_eq!(broken(|record| record.dead.push("no".to_owned())), ["I4"]);
+    let dead = Dead { message: "m9".to_owned(), reason: "no".to_owned() };
+    assert_eq!(broken(|record| record.dead.push(dead)), ["I4"]);
     let again = JobLine { message: Some("m1".to_owned()), ..job("deploy-1", 1) };
     let dead = Happened::Settled { job: again, disposition: "dead".to_owned() };
     assert_eq!(broken(|record| record.lines.push(line(1080, dead))), ["I4"]);
+}
+
+#[test]
+fn only_what_ended_two_workers_is_poison() {
+    let mut record = sound();
+    let reason = "poison: it ended 2 worker processes".to_owned();
+    record.dead.push(Dead { message: "m2".to_owned(), reason });
+    let wrong = |record: &Record| -> Vec<String> {
+        check(record, &["poison"]).into_iter().map(|one| one.what).collect()
+    };
+    for (deaths, worker) in [(0, 20), (1, 21)] {
+        let found = wrong(&record);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with(&format!("m2 ended {deaths} workers")), "{found:?}");
+        let job = JobLine { message: Some("m2".to_owned()), ..job("gate-2", 2) };
+        let delivered = Line { pid: worker, ..line(1080, Happened::Delivered(job)) };
+        let ended = line(1081, Happened::WorkerEnded { worker });
+        record.lines.extend([delivered, ended]);
+    }
+    assert_eq!(wrong(&record), [""; 0]);
+    record.dead.clear();
+    assert_eq!(wrong(&record).len(), 1, "it was to be dead");
 }
 
 #[test]
@@ -140,15 +215,78 @@ fn a_deploy_that_overtakes_another_breaks_i6() {
     assert_eq!(broken(|record| second(record, 0)), ["I6"]);
 }
 
+/// The second deploy is stored first and handed out first, and the first one has prod before it;
+/// `meanwhile` is when both are in hand.
+fn prod_first(record: &mut Record, meanwhile: Vec<Happened>) {
+    second(record, 0);
+    let handed_out =
+        |line: &Line| matches!(&line.what, Happened::Delivered(job) if job.job == "deploy-2");
+    let at = place(record, handed_out);
+    let delivered = record.lines.remove(at);
+    record.lines.insert(4, delivered);
+    let meanwhile = meanwhile.into_iter().map(|what| line(1003, what)).rev();
+    meanwhile.for_each(|line| record.lines.insert(5, line));
+    let end = record.lines.len() - 1;
+    record.lines.insert(end, line(1085, granted("deploy-2", 2)));
+}
+
+#[test]
+fn a_deploy_that_has_prod_before_one_that_was_stored_earlier_breaks_i6() {
+    assert_eq!(broken(|record| prod_first(record, Vec::new())), ["I6"]);
+    let settled = |disposition: &str| {
+        let (job, disposition) = (job("deploy-2", 2), disposition.to_owned());
+        let settling = Happened::Settling { job: job.clone(), disposition: disposition.clone() };
+        vec![settling, Happened::Settled { job, disposition }]
+    };
+    // It is at the end of the line since.
+    assert_eq!(broken(|record| prod_first(record, settled("retry"))), [""; 0]);
+    assert_eq!(broken(|record| prod_first(record, settled("requeue"))), ["I6"]);
+}
+
+#[test]
+fn a_deploy_that_is_tried_again_goes_to_the_end_of_the_line() {
+    let overtakes = |record: &mut Record| {
+        let (job, disposition) = (job("deploy-2", 2), "retry".to_owned());
+        let told = [
+            Happened::Publishing(job.clone()),
+            Happened::Published(job.clone()),
+            Happened::Delivered(job.clone()),
+            Happened::Settling { job: job.clone(), disposition: disposition.clone() },
+            Happened::Settled { job: job.clone(), disposition },
+        ];
+        // It was there before, and comes back after the first one was stored.
+        let before = told.map(|what| line(999, what));
+        record.lines.splice(0..0, before);
+        let back = line(1001, Happened::Delivered(job.clone()));
+        let stored = place(
+            record,
+            |line| matches!(&line.what, Happened::Published(job) if job.job == "deploy-1"),
+        );
+        record.lines.insert(stored + 1, back);
+        let disposition = "done".to_owned();
+        record.lines.push(line(1090, Happened::Settling { job, disposition }));
+    };
+    assert_eq!(broken(overtakes), [""; 0], "nobody was stored before it was put back");
+}
+
+/// The second deploy asks for prod at once, and gets it so late.
+fn waits(record: &mut Record, got_ms: u64) {
+    second(record, 2);
+    record.lines.push(line(1081, Happened::Asked { job: "deploy-2".to_owned() }));
+    record.lines.push(line(got_ms, granted("deploy-2", 2)));
+}
+
 #[test]
 fn prod_that_nobody_gets_although_it_is_free_breaks_i7() {
-    let keys = vec!["warehouse/prod".to_owned()];
-    let late = Happened::Granted { keys, epoch: 2, pr: 2 };
-    let waits = |record: &mut Record| {
-        second(record, 2);
-        record.lines.push(line(60_000, late));
+    assert_eq!(broken(|record| waits(record, 4000)), [""; 0]);
+    assert_eq!(broken(|record| waits(record, 4100)), ["I7"], "nobody woke it");
+    let shaken = |record: &mut Record, got_ms| {
+        waits(record, got_ms);
+        let fault = Happened::Fault { what: "something".to_owned() };
+        record.lines.insert(0, line(500, fault));
     };
-    assert_eq!(broken(waits), ["I7"]);
+    assert_eq!(broken(|record| shaken(record, 20_000)), [""; 0], "it asked again by itself");
+    assert_eq!(broken(|record| shaken(record, 60_000)), ["I7"]);
     assert_eq!(broken(|record| record.leases.push("warehouse/prod Held".to_owned())), ["I7"]);
 }
 

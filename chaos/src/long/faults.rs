@@ -85,7 +85,7 @@ impl Mischief {
         drop(seat.with(|process| process.stop()));
         self.pause(200..7000).await;
         drop(seat.with(|process| process.go_on()));
-        self.town.tells(format!("it goes on: {}", seat.name));
+        self.town.tells_end(format!("it goes on: {}", seat.name));
         Ok(())
     }
 
@@ -125,7 +125,9 @@ impl Mischief {
         self.town.tells("Redis is silent");
         self.services.redis(|redis| redis.process()?.stop()).await?;
         self.pause(200..3000).await;
-        self.services.redis(|redis| redis.process()?.go_on()).await
+        self.services.redis(|redis| redis.process()?.go_on()).await?;
+        self.town.tells_end("Redis answers again");
+        Ok(())
     }
 
     async fn closes_connections(&mut self) -> anyhow::Result<()> {

@@ -10,6 +10,7 @@ use sluice::github::{
 use sluice::names::{Login, Repository};
 
 use super::{Around, Guard};
+use crate::history::Happened;
 
 /// GitHub, with points around what is written there.
 pub(crate) struct Pointed {
@@ -38,7 +39,14 @@ impl GitHub for Pointed {
     }
 
     async fn merge(&self, merge: &Merge) -> Result<MergeOutcome, GitHubError> {
-        self.around.at("github.merge", self.inner.merge(merge)).await
+        let merging = async {
+            let merged = self.inner.merge(merge).await;
+            if let Ok(MergeOutcome::Merged(_)) = &merged {
+                self.around.history.append(Happened::Merged { pr: merge.ask.pr.0 });
+            }
+            merged
+        };
+        self.around.at("github.merge", merging).await
     }
 
     async fn open_pulls(

@@ -32,8 +32,9 @@ fn sort(keys: &[LeaseKey]) -> &'static str {
         [LeaseKey::Environment(_, name), ..] if *name == Environment::prod() => "prod",
         [LeaseKey::Environment(..), ..] => "environment",
         [LeaseKey::PullRequest(..), ..] => "turn",
-        [LeaseKey::Snapshot(..), ..] => "snapshots",
-        _ => "other",
+        // Only of snapshots none at all may be wished for.
+        [LeaseKey::Snapshot(..), ..] | [] => "snapshots",
+        [LeaseKey::Sweep(..), ..] => "sweep",
     }
 }
 
@@ -53,12 +54,18 @@ impl Leases for Pointed {
             }
             self.inner.acquire(request).await
         };
-        let effect = format!("lease.acquire.{}", sort(&request.keys));
+        let sort = sort(&request.keys);
+        if sort == "prod" {
+            let job = request.owner.job.to_string();
+            self.around.history.append(Happened::Asked { job });
+        }
+        let effect = format!("lease.acquire.{sort}");
         let granted = self.around.at(&effect, acquiring).await;
         if let Ok(grant) = &granted {
             self.around.history.append(Happened::Granted {
                 keys: named(&grant.keys),
                 epoch: grant.epoch,
+                job: grant.owner.job.to_string(),
                 pr: grant.owner.pr.0,
             });
         }

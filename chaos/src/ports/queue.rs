@@ -50,12 +50,12 @@ impl Queue for Pointed {
         let job = line(envelope, None);
         let effect = format!("queue.publish.{}", job.kind);
         self.around.points.reach(&effect, When::Before);
-        self.around.history.append(Happened::Publishing(job.clone()));
-        if self.around.published == Published::Twice {
+        let times = if self.around.published == Published::Twice { 2 } else { 1 };
+        for _ in 0..times {
+            self.around.history.append(Happened::Publishing(job.clone()));
             self.inner.publish(envelope).await?;
+            self.around.history.append(Happened::Published(job.clone()));
         }
-        self.inner.publish(envelope).await?;
-        self.around.history.append(Happened::Published(job));
         self.around.points.reach(&effect, When::After);
         Ok(())
     }

@@ -1,6 +1,5 @@
 //! When a town is quiet: no webhook is on its way, no message waits or is in hand.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -9,11 +8,16 @@ use sluice::queue::{Queue as _, Route};
 use sluice_sim::{Pr, PrSnapshot};
 
 use super::{PATIENCE, Town};
-use crate::history::{self, Happened, Line};
+use crate::checker;
+use crate::hands::Hands;
+use crate::history::{self, Happened, Line, Reader};
 use crate::setup::PROJECT;
 
 /// How often somebody looks.
 const GLANCE: Duration = Duration::from_millis(100);
+
+/// How many lines of the history go with a pull request that does not arrive.
+const MOST_LINES: usize = 250;
 
 /// How often in a row nothing has to be seen: what a job publishes at its end is counted by the
 /// broker a little later.
@@ -31,11 +35,14 @@ impl Town {
     /// It does not become quiet: with what still goes on.
     pub async fn until_quiet(&self) -> anyhow::Result<()> {
         let mut quiet = 0;
+        let (mut history, mut hands) = (Reader::of(self.folder()), Hands::default());
         let waiting = async {
             let mut glances = tokio::time::interval(GLANCE);
             while quiet < IN_A_ROW {
                 glances.tick().await;
-                quiet = if self.is_quiet().await? { quiet + 1 } else { 0 };
+                let nothing_waits = self.nothing_waits().await?;
+                history.news()?.iter().for_each(|line| hands.follow(line));
+                quiet = if nothing_waits && hands.count() == 0 { quiet + 1 } else { 0 };
             }
             anyhow::Ok(())
         };
@@ -54,10 +61,10 @@ impl Town {
     ) -> anyhow::Result<Line> {
         let waiting = async {
             let mut glances = tokio::time::interval(GLANCE / 5);
+            let mut history = Reader::of(self.folder());
             loop {
                 glances.tick().await;
-                let lines = history::read(self.folder())?;
-                if let Some(line) = lines.into_iter().find(&is_it) {
+                if let Some(line) = history.news()?.into_iter().find(&is_it) {
                     return anyhow::Ok(line);
                 }
             }
@@ -105,7 +112,7 @@ impl Town {
         Ok(in_prod.count())
     }
 
-    async fn is_quiet(&self) -> anyhow::Result<bool> {
+    async fn nothing_waits(&self) -> anyhow::Result<bool> {
         if !self.github.world(|world| world.deliveries().is_settled()) {
             return Ok(false);
         }
@@ -119,7 +126,7 @@ impl Town {
                 _ => return Ok(false),
             }
         }
-        Ok(in_hand(&history::read(self.folder())?) == 0)
+        Ok(true)
     }
 
     /// The last lines of the history, and of what the workers logged.
@@ -133,7 +140,7 @@ impl Town {
         format!("{}\n{}", tail("history.jsonl"), tail("sluice-chaos-worker.log"))
     }
 
-    /// What a pull request looks like, and what was done for it.
+    /// What a pull request looks like, and what was done for it, to prod, and to everybody.
     #[must_use]
     pub fn post_mortem(&self, pr: &Pr) -> String {
         let seen = self.github.world(|world| PrSnapshot::take(world, pr));
@@ -145,29 +152,13 @@ impl Town {
             std::iter::once(state).chain(seen.checks.iter().map(check)).collect::<Vec<_>>()
         });
         let checks = checks.unwrap_or_default().join("\n");
-        format!("{checks}\n{}", self.last_words(60))
+        let lines = history::read(self.folder()).unwrap_or_default();
+        let mut about: Vec<String> = lines
+            .iter()
+            .filter(|line| checker::concerns(&line.what, pr.number))
+            .map(|line| format!("{} {} {} {:?}", line.at_ms, line.who, line.pid, line.what))
+            .collect();
+        about.drain(..about.len().saturating_sub(MOST_LINES));
+        format!("{checks}\n{}\nat last:\n{}", about.join("\n"), self.last_words(20))
     }
-}
-
-/// How many times living workers have a message in hand. The same worker may have the same message
-/// twice: the copy that came back while the first one was still worked on.
-pub(crate) fn in_hand(lines: &[Line]) -> usize {
-    let mut held = BTreeMap::<(u32, &str), usize>::new();
-    for line in lines {
-        match &line.what {
-            Happened::Delivered(job) => {
-                *held.entry((line.pid, job.message.as_deref().unwrap_or_default())).or_default() +=
-                    1;
-            }
-            Happened::Settled { job, .. } | Happened::Lost { job } => {
-                let message = job.message.as_deref().unwrap_or_default();
-                if let Some(times) = held.get_mut(&(line.pid, message)) {
-                    *times = times.saturating_sub(1);
-                }
-            }
-            Happened::WorkerEnded { worker } => held.retain(|(pid, _), _| pid != worker),
-            _ => {}
-        }
-    }
-    held.values().sum()
 }

@@ -1,6 +1,6 @@
 //! Everything that the checker wants to know of a town when it is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sluice::clock::{Clock as _, SystemClock, unix_ms};
@@ -9,7 +9,7 @@ use sluice::names::ProjectName;
 use sluice::queue::Queue as _;
 use sluice::queue::dead::DeadLetters as _;
 use sluice_sim::World;
-use sluice_sim::world::{PullState, Repository, ReviewState};
+use sluice_sim::world::{CheckRun, PullState, Repository, ReviewState};
 
 use super::{Town, quiet};
 use crate::history::Line;
@@ -35,12 +35,21 @@ pub struct Record {
     pub prod: Models,
     /// How many messages wait.
     pub waiting: u64,
-    /// Why messages failed for good.
-    pub dead: Vec<String>,
+    /// Messages that failed for good.
+    pub dead: Vec<Dead>,
     /// Leases that are still held or reserved, as text.
     pub leases: Vec<String>,
     /// How long it takes at most until a lost lease can be had again.
     pub rests: Duration,
+}
+
+/// A message that failed for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dead {
+    /// Which.
+    pub message: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// A pull request, as GitHub has it.
@@ -54,12 +63,14 @@ pub struct PullFacts {
     pub open: bool,
     /// The tree of the commit as which it was merged.
     pub merged_tree: Option<String>,
-    /// The required approver's approvals: of which head, and when (in milliseconds since 1970, by
-    /// GitHub's clock in whole seconds).
+    /// When it was merged, in milliseconds since 1970.
+    pub merged_ms: Option<u64>,
+    /// The required approver's approvals: of which head, and when, in milliseconds since 1970. (The
+    /// stand-in shows its clients whole seconds, and knows better.)
     pub approvals: Vec<(String, u64)>,
     /// The required approver's deploy commands: of which head, and when.
     pub commands: Vec<(String, u64)>,
-    /// What is shown more than once on its head or its conversation.
+    /// What is shown more than once on one of its heads or its conversation.
     pub shown_twice: Vec<String>,
     /// Checks of ours on its head that are not concluded.
     pub unconcluded: Vec<String>,
@@ -87,7 +98,10 @@ impl Town {
             main,
             prod,
             waiting,
-            dead: letters.into_iter().map(|letter| letter.reason).collect(),
+            dead: letters
+                .into_iter()
+                .map(|letter| Dead { message: letter.id, reason: letter.reason })
+                .collect(),
             leases: held,
             rests: rests(&self.setup),
         })
@@ -128,32 +142,51 @@ fn facts(world: &World, repository: &Repository, number: u64) -> anyhow::Result<
         review.state == ReviewState::Approved && review.author.as_deref() == Some("carol")
     });
     let merged = pull.merged.as_ref().map(|merged| repository.tree(&merged.commit)).transpose()?;
-    let runs = || {
-        let on_head = repository.runs.values().filter(|run| run.commit == pull.head_oid);
-        on_head.filter(|run| run.app == world.app().slug)
-    };
-    let mut shown = BTreeMap::<String, usize>::new();
-    for run in runs() {
-        *shown.entry(format!("check run {}", run.name)).or_default() += 1;
+    let heads = heads(repository, number);
+    let ours = repository.runs.values().filter(|run| run.app == world.app().slug);
+    let runs: Vec<&CheckRun> = ours.filter(|run| heads.contains(run.commit.as_str())).collect();
+    let mut shown = BTreeMap::<String, Vec<String>>::new();
+    for run in &runs {
+        let which = format!("check run {} on {}", run.name, run.commit.as_str());
+        shown.entry(which).or_default().push(made(run));
     }
     let ours = repository.comments_of(number).filter(|one| one.body.contains(COMMENT));
-    shown.insert("sticky comment".to_owned(), ours.count());
-    let twice = shown.into_iter().filter(|(_, times)| *times > 1);
+    let ours = ours.map(|one| format!("at {}", unix_ms(one.created_at)));
+    shown.insert("sticky comment".to_owned(), ours.collect());
+    let twice = shown.into_iter().filter(|(_, made)| made.len() > 1);
     Ok(PullFacts {
         number,
         head: pull.head_oid.as_str().to_owned(),
         open: pull.state == PullState::Open,
         merged_tree: merged.map(|tree| tree.as_str().to_owned()),
+        merged_ms: pull.merged.as_ref().map(|merged| unix_ms(merged.at)),
         approvals: approved
             .map(|review| (review.commit.as_str().to_owned(), unix_ms(review.submitted_at)))
             .collect(),
         commands: commands(repository, number),
-        shown_twice: twice.map(|(what, times)| format!("{times} × {what}")).collect(),
-        unconcluded: runs()
-            .filter(|run| run.conclusion.is_none())
+        shown_twice: twice
+            .map(|(what, made)| format!("{} × {what}: {}", made.len(), made.join("; ")))
+            .collect(),
+        unconcluded: runs
+            .iter()
+            .filter(|run| run.commit == pull.head_oid && run.conclusion.is_none())
             .map(|run| run.name.clone())
             .collect(),
     })
+}
+
+/// For which job a check run was made, and when.
+fn made(run: &CheckRun) -> String {
+    let job = run.external_id.as_deref().unwrap_or("nobody");
+    format!("for {job}, at {}", unix_ms(run.started_at))
+}
+
+/// Every head that a pull request had: what was pushed to its branch.
+fn heads(repository: &Repository, number: u64) -> BTreeSet<&str> {
+    let pull = &repository.pulls[&number];
+    let branch = format!("refs/heads/{}", pull.head);
+    let pushes = repository.activity.iter().filter(|push| push.reference == branch);
+    pushes.map(|push| push.after.as_str()).chain([pull.head_oid.as_str()]).collect()
 }
 
 /// The required approver's deploy commands, each with the head that there was: what was pushed last
@@ -181,4 +214,47 @@ fn on_main(repository: &Repository, prod: &Models) -> anyhow::Result<Models> {
         }
     }
     Ok(models)
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_sim::world::NewCheckRun;
+    use sluice_sim::{PrSpec, Standin, StandinConfig};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_twice_on_a_head_that_was_pushed_over_is_found() -> anyhow::Result<()> {
+        let github = Standin::start(StandinConfig::default()).await?;
+        let repository = github.repository("acme/warehouse").with_files(&[("a", "a")]).await?;
+        let alice = github.user("alice");
+        alice.joins(&repository, sluice_sim::world::Role::Write).await?;
+        let spec = PrSpec::new("change").file("b", "b");
+        let pr = alice.opens_pr(&repository, spec).await?;
+        let first = github.pr(&pr)?.head;
+        let reports = async |head: &str| {
+            let (commit, name) = (head.to_owned(), "SQLMesh - Linter".to_owned());
+            let new = NewCheckRun { name, commit, ..NewCheckRun::default() };
+            let to = repository.clone();
+            let report = move |world: &mut World| {
+                let app = world.app().slug.clone();
+                world.report_check(&app, &to, new)
+            };
+            github.change(report).await
+        };
+        let twice = || {
+            github.world(|world| {
+                anyhow::Ok(facts(world, world.repository(&repository)?, pr.number)?.shown_twice)
+            })
+        };
+        reports(first.as_str()).await?;
+        let second = alice.pushes(&pr, &[("b", Some("c"))]).await?;
+        reports(second.as_str()).await?;
+        assert_eq!(twice()?, [""; 0], "once on each head");
+        reports(first.as_str()).await?;
+        let twice = twice()?;
+        let what = format!("2 × check run SQLMesh - Linter on {}: ", first.as_str());
+        assert!(twice.len() == 1 && twice[0].starts_with(&what), "{twice:?}");
+        Ok(())
+    }
 }

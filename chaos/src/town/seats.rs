@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::history::{self, Happened, History};
 
+mod fenced;
+
 /// How often somebody looks whether a process is still there: nobody tells.
 const GLANCE: Duration = Duration::from_millis(20);
 
@@ -64,6 +66,8 @@ pub(super) struct Hiring {
     pub(super) setup: PathBuf,
     pub(super) folder: Arc<Folder>,
     pub(super) history: History,
+    /// How long a lease may be lost already when its loss is told.
+    pub(super) lost_for: Duration,
 }
 
 impl Seats {
@@ -72,6 +76,8 @@ impl Seats {
         let hiring = Arc::new(hiring);
         let closed = CancellationToken::new();
         let mut seats = Self { all: Vec::new(), supervising: Vec::new(), closed };
+        let fenced = fenced::watch_all(hiring.clone(), seats.closed.clone());
+        seats.supervising.push(tokio::spawn(fenced));
         for number in 1..=count {
             let name = format!("worker-{number}");
             let process = Mutex::new(Some(hiring.hire(&name)?));
@@ -111,7 +117,7 @@ impl Hiring {
                 && line.pid == worker
                 && is_there(bridge)
             {
-                watching.spawn(watch(bridge, self.history.clone()));
+                watching.spawn(watch(bridge, Duration::ZERO, self.history.clone()));
             }
         }
     }
@@ -152,10 +158,11 @@ fn gone(seat: &Seat) -> Option<u32> {
     Some(worker)
 }
 
-/// Waits until a bridge is gone, and says how long that took.
-async fn watch(bridge: u32, history: History) {
+/// Waits until a bridge is gone that is to be gone for some time already, and says how long that
+/// took.
+async fn watch(bridge: u32, already: Duration, history: History) {
     let began = SystemClock.instant();
-    let taken = || SystemClock.instant().saturating_duration_since(began);
+    let taken = || SystemClock.instant().saturating_duration_since(began) + already;
     let mut glances = tokio::time::interval(GLANCE);
     while is_there(bridge) && taken() < WATCHED {
         glances.tick().await;

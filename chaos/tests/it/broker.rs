@@ -1,9 +1,10 @@
 //! A broker that is killed, closes connections, or loses patience with a deploy.
 
+use sluice_chaos::history::{Happened, Line};
 use sluice_chaos::town::Town;
 use sluice_sim::Pr;
 
-use crate::{finish, services, services_with, town};
+use crate::{count, finish, services, services_with, town};
 
 const ROUNDS: usize = 2;
 
@@ -37,7 +38,7 @@ async fn the_broker_is_killed_or_closes_every_connection() {
             broker.start()
         });
         restarting.await.unwrap();
-        town.tells("the broker is back");
+        town.tells_end("the broker is back");
         both_arrive(&town, &pulls).await;
 
         let pulls = under_way(&town, &format!("closed_{round}"), 1000).await;
@@ -57,6 +58,11 @@ async fn a_deploy_outlasts_the_patience_of_the_broker() {
     for round in 0..ROUNDS {
         let pulls = under_way(&town, &format!("long_{round}"), 2500).await;
         both_arrive(&town, &pulls).await;
+        let handed_out = |line: &Line| {
+            matches!(&line.what, Happened::Delivered(job)
+                if job.kind == "deploy" && job.pr == pulls[0].number)
+        };
+        assert!(count(&town, handed_out) >= 2, "the broker never lost its patience");
         assert_eq!(town.applies(&pulls[0]).unwrap(), 1, "the copy that came back applied nothing");
     }
     finish(town).await;

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Mutex;
+use std::time::Duration;
 
+use sluice_chaos::history::{self, Happened};
 use sluice_chaos::points::{Act, EFFECTS, WHENS, When};
-use sluice_chaos::town::Town;
+use sluice_chaos::town::{PATIENCE, Town};
 
 use crate::{finish, services, town};
 
@@ -43,19 +45,34 @@ fn rounds() -> VecDeque<Round> {
 async fn a_worker_is_killed_before_and_after_every_effect() {
     let services = services().await;
     let rounds = Mutex::new(rounds());
+    let passed = Mutex::new(BTreeSet::new());
     let working = |_| async {
-        let town = town(&services, |_| {}).await;
+        let town = town(&services, |setup| setup.sweep_ms = 2000).await;
         let mut number = 0;
         loop {
             let Some(next) = rounds.lock().unwrap().pop_front() else { break };
             number += 1;
             round(&town, next, number).await;
         }
+        passed.lock().unwrap().extend(sorts(&town));
         finish(town).await;
     };
     let towns: [usize; TOWNS] = std::array::from_fn(|number| number);
     let [a, b, c] = towns.map(working);
     tokio::join!(a, b, c);
+    let named: BTreeSet<String> = EFFECTS.iter().map(|effect| (*effect).to_owned()).collect();
+    assert_eq!(passed.into_inner().unwrap(), named, "the sorts of effects that workers have");
+}
+
+/// The sorts of effects that the workers of a town came by.
+fn sorts(town: &Town) -> BTreeSet<String> {
+    let lines = history::read(town.folder()).unwrap().into_iter();
+    let of_workers = lines.filter(|line| line.who.starts_with("worker"));
+    let sorts = of_workers.filter_map(|line| match line.what {
+        Happened::Passed { effect } => Some(effect),
+        _ => None,
+    });
+    sorts.collect()
 }
 
 /// One pull request, from its opening to the end of its cleanup; somebody dies on the way.
@@ -63,11 +80,28 @@ async fn round(town: &Town, (effect, when, passes): Round, number: usize) {
     town.points.arm(effect, when, Act::Die, passes).unwrap();
     let model = format!("model_{number}");
     let takes = if effect == "lease.renew" { "-- takes 300 ms" } else { "" };
-    let pr = town.opens(&model, &format!("SELECT 1 AS {model} {takes}\n")).await.unwrap();
+    let text = format!("SELECT 1 AS {model} {takes}\n");
+    let pr = match effect {
+        // Only a sweep asks for it.
+        "queue.publish.approval" => town.opens_quietly(&model, &text).await.unwrap(),
+        _ => town.opens(&model, &text).await.unwrap(),
+    };
     let said = format!("{effect} {when:?} after {passes}");
     town.until_gated(&pr).await.unwrap_or_else(|error| panic!("{said}: {error:#}"));
-    town.carol.approves(&pr).await.unwrap();
+    match effect {
+        "queue.settle.command" => drop(town.carol.comments(&pr, "/deploy").await.unwrap()),
+        _ => drop(town.carol.approves(&pr).await.unwrap()),
+    }
     town.until_deployed(&pr).await.unwrap_or_else(|error| panic!("{said}: {error:#}"));
+    if effect == "lease.acquire.sweep" {
+        // It comes by itself.
+        let reached = async {
+            while town.points.is_armed(effect, when) {
+                crate::passes(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, reached).await.unwrap();
+    }
     town.until_quiet().await.unwrap_or_else(|error| panic!("{said}: {error:#}"));
     assert!(!town.points.is_armed(effect, when), "never reached: {said}");
 }

@@ -1,8 +1,9 @@
 //! Messages that no worker can run, and one that kills whoever runs it.
 
 use sluice::queue::Route;
+use sluice_chaos::history::{Happened, Line};
 
-use crate::{finish_with, services, town};
+use crate::{count, finish_with, services, town};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_run_is_put_aside_and_the_rest_goes_on() {
@@ -17,5 +18,9 @@ async fn what_cannot_be_run_is_put_aside_and_the_rest_goes_on() {
     town.until_deployed(&other).await.unwrap();
     town.until_quiet().await.unwrap();
     assert!(town.github.pr(&poison).unwrap().merged_as.is_none());
-    finish_with(town, 3).await;
+    let ended = |line: &Line| matches!(line.what, Happened::WorkerEnded { .. });
+    assert_eq!(count(&town, ended), 2, "it ended two workers, and no third one");
+    let reasons =
+        ["not a job", "message version 2 is not 1", "poison: it ended 2 worker processes"];
+    finish_with(town, &reasons).await;
 }

@@ -6,7 +6,7 @@ use sluice_chaos::points::Act;
 use sluice_chaos::town::Town;
 use sluice_sim::Pr;
 
-use crate::{finish, services, town};
+use crate::{finish, promotes, services, town};
 
 const ROUNDS: usize = 5;
 
@@ -35,13 +35,9 @@ async fn a_worker_stands_still_for_longer_than_its_lease_while_another_deploy_wa
         seat.with(|process| process.stop()).unwrap();
         // Somebody else takes it over, and has prod, while this one stands still.
         let applied = town.applies(&a).unwrap();
-        let taken = |line: &sluice_chaos::history::Line| {
-            matches!(&line.what, sluice_chaos::history::Happened::Promoted { apply, .. }
-                if apply.environment == "prod" && apply.pr == a.number)
-        };
-        town.until_line("taken over", taken).await.unwrap();
+        town.until_line("taken over", |line| promotes(line, &a)).await.unwrap();
         assert!(town.applies(&a).unwrap() > applied, "by another one");
-        town.tells(format!("{} goes on", seat.name));
+        town.tells_end(format!("{} goes on", seat.name));
         seat.with(|process| process.go_on()).unwrap();
         for pr in [&a, &b] {
             town.until_deployed(pr).await.unwrap();
