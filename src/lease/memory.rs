@@ -175,8 +175,8 @@ impl Leases for MemoryLeases {
 
     async fn revoke(&self, key: &LeaseKey) -> Result<Option<LeaseInfo>, LeaseError> {
         let revoked = {
-            let (mut state, _) = self.state();
-            state.revoke(key)
+            let (mut state, now) = self.state();
+            state.revoke(key, now)
         };
         self.changed.notify_waiters();
         Ok(revoked)
@@ -269,7 +269,7 @@ impl State {
         tenancy.ok_or_else(|| LeaseError::Lost(key.clone()))
     }
 
-    fn revoke(&mut self, key: &LeaseKey) -> Option<LeaseInfo> {
+    fn revoke(&mut self, key: &LeaseKey, now: Instant) -> Option<LeaseInfo> {
         let tenancy = self.tenancies.get_mut(key)?;
         let was = tenancy.info(key, now);
         self.epoch += 1;
