@@ -51,7 +51,7 @@ pub struct Lease {
     clock: Arc<dyn Clock>,
     fence_after: Duration,
     /// When the last renewal that succeeded was *sent*.
-    confirmed: Mutex<Instant>,
+    confirmed: Arc<Mutex<Instant>>,
     phase: Mutex<String>,
     meant: Mutex<Meant>,
     /// Wakes the renewal when what is meant has changed.
@@ -79,7 +79,7 @@ impl Lease {
             job: wish.job.clone(),
             clock: keeper.clock.clone(),
             fence_after: keeper.timings.fence_after(),
-            confirmed: Mutex::new(sent),
+            confirmed: Arc::new(Mutex::new(sent)),
             phase: Mutex::default(),
             heard: watch::Sender::new(Some(meant.clone())),
             meant: Mutex::new(meant),
@@ -104,7 +104,17 @@ impl Lease {
     /// Whether it stands *now*: not lost, and confirmed recently enough by the clock, even when the
     /// renewal task did not get to run (a suspended machine, a stalled runtime).
     pub fn is_standing(&self) -> bool {
-        !self.lost.is_cancelled() && self.clock.instant() < self.fence_at()
+        self.validity().is_standing()
+    }
+
+    /// The same question, for who has to ask it elsewhere than in the work.
+    pub fn validity(&self) -> Validity {
+        Validity {
+            lost: self.lost.clone(),
+            confirmed: self.confirmed.clone(),
+            fence_after: self.fence_after,
+            clock: self.clock.clone(),
+        }
     }
 
     /// Fires when the lease is lost or fenced, and when the hold ends in any way: whatever works
@@ -194,6 +204,26 @@ impl Lease {
     /// The job that works under it.
     pub fn job(&self) -> &JobRef {
         &self.job
+    }
+
+    fn fence_at(&self) -> Instant {
+        self.validity().fence_at()
+    }
+}
+
+/// Whether a lease stands, without the right to work under it.
+#[derive(Clone)]
+pub struct Validity {
+    lost: CancellationToken,
+    confirmed: Arc<Mutex<Instant>>,
+    fence_after: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+impl Validity {
+    /// As [`Lease::is_standing`]; not any more once the hold has ended.
+    pub fn is_standing(&self) -> bool {
+        !self.lost.is_cancelled() && self.clock.instant() < self.fence_at()
     }
 
     fn fence_at(&self) -> Instant {

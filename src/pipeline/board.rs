@@ -13,12 +13,13 @@ use tokio::task::AbortHandle;
 
 use crate::clock::Clock;
 use crate::github::{
-    Ask, Attempt, CheckStatus, CheckWrite, CommentWrite, Facts, GitHub, GitHubError, Report,
-    ReportError, Reported,
+    Ask, Attempt, CheckStatus, CheckWrite, CommentWrite, Facts, GitHub, Report, ReportError,
+    Reported,
 };
 use crate::names::{JobId, NodeId, Sha};
-use crate::pipeline::{Deps, left_open};
-use crate::project::Project;
+use crate::outcome::Stop;
+use crate::pipeline::cx::{Cx, Mandate, stop_of_github};
+use crate::pipeline::left_open;
 use crate::redact::Redactor;
 use crate::render::checks::{self, CheckKind, Said};
 
@@ -35,6 +36,7 @@ struct Shared {
     place: Place,
     job: JobId,
     details_url: Option<String>,
+    mandate: Mandate,
     every: Duration,
     state: Mutex<State>,
     writing: tokio::sync::Mutex<()>,
@@ -72,7 +74,8 @@ struct Row {
 
 impl Board {
     /// A board for a head, starting from what GitHub shows already.
-    pub(crate) fn new(deps: &Deps, project: &Project, facts: &Facts, job: &JobId) -> Self {
+    pub(crate) fn new(cx: &Cx<'_>, facts: &Facts) -> Self {
+        let Cx { deps, project, .. } = cx;
         let names: BTreeMap<_, _> =
             CheckKind::ALL.iter().map(|kind| (*kind, checks::name(*kind, project))).collect();
         let shared = Arc::new(Shared {
@@ -87,8 +90,9 @@ impl Board {
                 head: facts.head.clone(),
                 names,
             },
-            job: job.clone(),
-            details_url: deps.settings.status_url.as_ref().map(|url| format!("{url}/jobs/{job}")),
+            job: cx.job.id.clone(),
+            details_url: details_url(cx),
+            mandate: cx.mandate.clone(),
             every: deps.settings.report_every,
             writing: tokio::sync::Mutex::new(()),
             changed: Notify::new(),
@@ -136,8 +140,9 @@ impl Board {
         state.checks.iter().filter(|(_, row)| open(row)).map(|(kind, _)| *kind).collect()
     }
 
-    /// Writes what is not shown yet, now.
-    pub(crate) async fn flush(&self) -> Result<(), GitHubError> {
+    /// Writes what is not shown yet, now. [`Stop::Interrupted`] when the lease that it is written
+    /// under does not stand any more.
+    pub(crate) async fn flush(&self) -> Result<(), Stop> {
         self.shared.flush().await
     }
 }
@@ -148,14 +153,20 @@ impl Drop for Board {
     }
 }
 
+/// Where the job is shown on the status page, if there is one.
+fn details_url(cx: &Cx<'_>) -> Option<String> {
+    let url = cx.deps.settings.status_url.as_ref()?;
+    Some(format!("{url}/jobs/{}", cx.job.id))
+}
+
 /// Shows changes soon after they are made, and not more often than `every`. A write that fails is
 /// left to the next one: the last, which the job itself makes, reports its failure.
 async fn pace(shared: Arc<Shared>) {
     loop {
         shared.changed.notified().await;
         shared.clock.sleep(shared.every).await;
-        if let Err(error) = shared.flush().await {
-            tracing::debug!(%error, job = %shared.job, "progress could not be shown yet");
+        if let Err(why) = shared.flush().await {
+            tracing::debug!(%why, job = %shared.job, "progress could not be shown yet");
         }
     }
 }
@@ -166,9 +177,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn flush(&self) -> Result<(), GitHubError> {
+    async fn flush(&self) -> Result<(), Stop> {
         let _one_writer = self.writing.lock().await;
         let Some((report, faces)) = self.pending() else { return Ok(()) };
+        if !self.mandate.stands() {
+            let why = "the lease was lost before all was shown".to_owned();
+            return Err(Stop::Interrupted(why));
+        }
         // Only an answer says that all is known: a write that is given up half-way may be done.
         self.state().attempt = Attempt::Again;
         let (written, outcome) = match self.github.report(&report).await {
@@ -195,7 +210,7 @@ impl Shared {
             state.comment = Some(id);
             state.comment_shown = Some(comment.body);
         }
-        outcome
+        outcome.map_err(stop_of_github)
     }
 
     /// What is to be written, and the faces that it will show; `None` when all is shown.

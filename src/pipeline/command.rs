@@ -5,7 +5,7 @@ use crate::job::Command;
 use crate::observe::What;
 use crate::outcome::{Stage, Stop};
 use crate::pipeline::board::Board;
-use crate::pipeline::cx::{Cx, stop_of_github};
+use crate::pipeline::cx::Cx;
 use crate::pipeline::judge::{self, GateState};
 use crate::pipeline::sticky;
 use crate::pipeline::turn::in_turn;
@@ -39,7 +39,7 @@ async fn obey(cx: &Cx<'_>, command: &Command) -> Result<Obeyed, Stop> {
         cx.note("the comment is no command of this project");
         return Ok(Obeyed::Fully);
     };
-    let board = Board::new(cx.deps, &cx.project, &facts, &cx.job.id);
+    let board = Board::new(cx, &facts);
     board.eyes(&command.comment);
     match verb {
         CommandVerb::Deploy if facts.state == PrState::Open => {
@@ -52,7 +52,7 @@ async fn obey(cx: &Cx<'_>, command: &Command) -> Result<Obeyed, Stop> {
         }
         CommandVerb::Deploy | CommandVerb::Gate => cx.note("the pull request is closed"),
     }
-    cx.stage(Stage::Report, async { board.flush().await.map_err(stop_of_github) }).await?;
+    cx.stage(Stage::Report, board.flush()).await?;
     let gate = judge::gate_state(&facts, &cx.project, &cx.deps.settings.seal);
     Ok(match (verb, gate) {
         (CommandVerb::Deploy, GateState::Missing | GateState::Running) => Obeyed::OnceTheGateIsDone,

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,6 +12,7 @@ use crate::clock::unix_ms;
 use crate::engine::{EngineError, Fault};
 use crate::github::{Facts, GitHubError};
 use crate::job::{Envelope, Job};
+use crate::lease::hold::{Lease, Validity};
 use crate::names::NodeId;
 use crate::observe::{Event, JobRef, What};
 use crate::outcome::{Reason, Refusal, Stage, StageOutcome, Stop};
@@ -34,6 +35,33 @@ pub(crate) struct Cx<'a> {
     pub(crate) halt: CancellationToken,
     /// Fires when the job is to wait for no lease any more.
     pub(crate) no_wait: CancellationToken,
+    /// By what right it writes to its pull request.
+    pub(crate) mandate: Mandate,
+}
+
+/// By what right a job writes to its pull request: a lease that has to stand, or nobody's.
+///
+/// Whoever stood still for longer than its lease finds that somebody else went on. What it was
+/// about to say is old by then, and what it was about to create is there.
+#[derive(Clone, Default)]
+pub(crate) struct Mandate(Arc<Mutex<Option<Validity>>>);
+
+impl Mandate {
+    /// From now on it writes only while this lease stands.
+    pub(crate) fn bind(&self, lease: &Lease) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(lease.validity());
+    }
+
+    /// What it did under the lease is done: what came of it is its to say.
+    pub(crate) fn unbind(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Whether it may write now.
+    pub(crate) fn stands(&self) -> bool {
+        let lease = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lease.as_ref().is_none_or(Validity::is_standing)
+    }
 }
 
 /// How a stage that gave a result ended; most simply did what they are for.

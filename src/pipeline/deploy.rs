@@ -8,16 +8,16 @@ use std::time::Duration;
 use crate::clock::unix_ms;
 use crate::engine::Applied;
 use crate::engine::Plan;
-use crate::github::{Check, CheckStatus, Facts, MergedCommit, PrState};
+use crate::github::{Check, CheckStatus, Facts, PrState};
 use crate::job::{Deploy, GateCheck, Job, Refresh, Scope};
 use crate::lease::hold::{Lease, hold};
-use crate::lease::{Obstacle, Wait, Wish};
+use crate::lease::{Obstacle, Release, Wait, Wish};
 use crate::names::{Environment, Sha};
 use crate::observe::What;
 use crate::outcome::{Conclusion, DeployOutcome, Reason, Refusal, Stage, StageOutcome, Stop};
 use crate::pipeline::board::Board;
 use crate::pipeline::bridge::Bridge;
-use crate::pipeline::cx::{Cx, stop_of_github};
+use crate::pipeline::cx::Cx;
 use crate::pipeline::judge;
 use crate::pipeline::turn::in_turn;
 use crate::policy::clearance::Cleared;
@@ -56,10 +56,10 @@ pub(crate) async fn run(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
         return Ok(());
     }
     let policy = cx.policy(&facts).await?;
-    let board = Board::new(cx.deps, &cx.project, &facts, &cx.job.id);
+    let board = Board::new(cx, &facts);
     let desk = Desk { job, policy, board, read_at: cx.deps.clock.instant() };
     let result = match &facts.state {
-        PrState::Merged(commit) => resumed(cx, &desk, &facts, commit).await,
+        PrState::Merged(_) => resumed(cx, &desk).await,
         _ => match deploy(cx, &desk, &facts).await {
             Err(Stop::Refused(why)) if is_about(&why, Reason::AlreadyMerged) => {
                 merged_meanwhile(cx, &desk, why).await
@@ -67,9 +67,13 @@ pub(crate) async fn run(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
             result => result,
         },
     };
+    if let Err(Stop::Interrupted(_)) = &result {
+        // Whoever takes it up, or did so long ago, says what becomes of it.
+        return result.map(drop);
+    }
     finish::show(cx, &desk, &facts, &result);
     // An end that nobody sees is none: the job comes back, finds the same, and shows it.
-    cx.stage(Stage::Report, async { desk.board.flush().await.map_err(stop_of_github) }).await?;
+    cx.stage(Stage::Report, desk.board.flush()).await?;
     finish::count(cx, &desk, &result);
     let ended = match result {
         Ok(Deployed { merged: Merged::Not(not), .. }) => Err(not.stop()),
@@ -134,11 +138,16 @@ async fn deploy(cx: &Cx<'_>, desk: &Desk<'_>, facts: &Facts) -> Result<Deployed,
     let wish = Wish::environment(&cx.job, &desk.job.head, &prod, wait, &cx.cancel)
         .waiting_until(&cx.no_wait);
     let waiting = cx.begin(Stage::Lease);
-    let (deployed, bridge) = hold(&cx.deps.keeper(), wish, async |lease| {
+    let held = hold(&cx.deps.keeper(), wish, async |lease| {
         waiting.end(StageOutcome::Ok);
+        cx.mandate.bind(lease);
         cx.within(limit, Box::pin(under_lease(cx, desk, facts, lease))).await
     })
-    .await?;
+    .await;
+    if !matches!(held, Err(Stop::Interrupted(_))) {
+        cx.mandate.unbind();
+    }
+    let (deployed, bridge) = held?;
     if matches!(deployed.merged, Merged::Not(_)) {
         bridge.close().await?;
     } else {
@@ -224,27 +233,38 @@ async fn applied(
 /// Merged already. When prod runs what the base branch has, another try of this deploy did that and
 /// did not get to the end: only the cleanup is left. Only SQLMesh knows; a check run that says that
 /// the deploy was on its way does not say how far it got. One that says that it succeeded does:
-/// what the base branch got since is none of its.
-async fn resumed(
-    cx: &Cx<'_>,
-    desk: &Desk<'_>,
-    facts: &Facts,
-    commit: &MergedCommit,
-) -> Result<Deployed, Stop> {
-    if clear::reservation(cx).await?.is_some() {
-        free::prod(cx, &desk.job.head).await?;
-    }
-    let (bridge, has_all) = free::base_in_prod(cx, desk, facts).await?;
-    if !has_all && success(cx, facts).is_none() {
-        return Err(Stop::refused(
-            Reason::AlreadyMerged,
-            "This pull request was merged before it was deployed: prod was left as it is, and the \
-             next deploy takes the change along.",
-        ));
-    }
+/// what the base branch got since is none of its. Looked at under prod's lease, which is this pull
+/// request's no longer: between another one's apply and its merge prod is not what the base has.
+async fn resumed(cx: &Cx<'_>, desk: &Desk<'_>) -> Result<Deployed, Stop> {
+    let told = |obstacle: &Obstacle| cx.note(obstacle.to_string());
+    let wait = Wait::UpTo { at_most: cx.deps.settings.deploy_timeout, told: &told };
+    let prod = Environment::prod();
+    let wish = Wish::environment(&cx.job, &desk.job.head, &prod, wait, &cx.cancel)
+        .waiting_until(&cx.no_wait);
+    let keeper = cx.deps.keeper();
+    let looked = hold(&keeper, wish, async |lease| {
+        let facts = cx.stage(Stage::Gate, cx.facts(desk.job.command.as_ref())).await?;
+        if lease.was_reserved() && matches!(facts.state, PrState::Merged(_)) {
+            lease.give_back(Release::Free);
+            cx.tell(What::AppliedNotMerged(false));
+        }
+        let (bridge, has_all) = free::base_in_prod(cx, desk, &facts).await?;
+        Ok((facts, bridge, has_all))
+    });
+    let (facts, bridge, has_all) = Box::pin(looked).await?;
+    let merged = match &facts.state {
+        PrState::Merged(commit) if has_all || success(cx, &facts).is_some() => commit.clone(),
+        _ => {
+            return Err(Stop::refused(
+                Reason::AlreadyMerged,
+                "This pull request was merged before it was deployed: prod was left as it is, and \
+                 the next deploy takes the change along.",
+            ));
+        }
+    };
     cx.note("prod has what was merged: cleaning up");
-    clean_up(cx, desk, facts, bridge).await;
-    Ok(Deployed { done: None, merged: Merged::As(commit.clone()) })
+    clean_up(cx, desk, &facts, bridge).await;
+    Ok(Deployed { done: None, merged: Merged::As(merged) })
 }
 
 /// It was merged while this deploy waited. When another copy of this very job did that (its message
@@ -256,7 +276,7 @@ async fn merged_meanwhile(
 ) -> Result<Deployed, Stop> {
     let facts = cx.stage(Stage::Gate, cx.facts(desk.job.command.as_ref())).await?;
     match &facts.state {
-        PrState::Merged(commit) => resumed(cx, desk, &facts, commit).await,
+        PrState::Merged(_) => resumed(cx, desk).await,
         PrState::Open | PrState::Closed => Err(Stop::Refused(why)),
     }
 }

@@ -14,7 +14,7 @@ use crate::lease::{Wait, Wish};
 use crate::outcome::{Reason, Refusal, Stage, Stop};
 use crate::pipeline::board::Board;
 use crate::pipeline::bridge::Bridge;
-use crate::pipeline::cx::{Cx, Ended, stop_of_github};
+use crate::pipeline::cx::{Cx, Ended};
 use crate::pipeline::judge::{self, GateState};
 use crate::pipeline::turn::in_turn;
 use crate::policy::Policy;
@@ -51,6 +51,7 @@ pub(crate) async fn run(cx: &Cx<'_>, check: &GateCheck) -> Result<(), Stop> {
         let limit = cx.deps.settings.gate_timeout;
         // Shown under the lease: the next gate check of this head finds the result.
         let gating = hold(&keeper, wish, async |lease| {
+            cx.mandate.bind(lease);
             if is_made_by_another(cx, &facts, check).await? {
                 return Ok(());
             }
@@ -58,6 +59,11 @@ pub(crate) async fn run(cx: &Cx<'_>, check: &GateCheck) -> Result<(), Stop> {
             show(cx, &board).await
         });
         let result = cx.within(limit, gating).await;
+        if let Err(Stop::Interrupted(_)) = &result {
+            // Whoever takes it up says what becomes of it.
+            return result;
+        }
+        cx.mandate.unbind();
         if let Err(stop) = &result {
             conclude_stopped(cx, &desk, stop);
             show(cx, &board).await?;
@@ -69,7 +75,7 @@ pub(crate) async fn run(cx: &Cx<'_>, check: &GateCheck) -> Result<(), Stop> {
 
 /// Puts everything that was said in front of people.
 async fn show(cx: &Cx<'_>, board: &Board) -> Result<(), Stop> {
-    cx.stage(Stage::Report, async { board.flush().await.map_err(stop_of_github) }).await
+    cx.stage(Stage::Report, board.flush()).await
 }
 
 /// What the gate is to work on, announced; `None` when there is nothing to do.
@@ -87,11 +93,11 @@ async fn open(cx: &Cx<'_>, check: &GateCheck) -> Result<Option<(Facts, Arc<Polic
     if is_made(cx, &facts, check) {
         return Ok(None);
     }
-    let board = Board::new(cx.deps, &cx.project, &facts, &cx.job.id);
+    let board = Board::new(cx, &facts);
     if state(cx, &facts) == GateState::Missing {
         // What is not shown yet is created now, within the turn.
         judge::announce(cx, &facts, &policy, &board);
-        board.flush().await.map_err(stop_of_github)?;
+        board.flush().await?;
     }
     Ok(Some((facts, policy, board)))
 }

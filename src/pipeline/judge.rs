@@ -50,9 +50,9 @@ async fn look(cx: &Cx<'_>) -> Result<(), Stop> {
         return Ok(());
     }
     let policy = cx.policy(&facts).await?;
-    let board = Board::new(cx.deps, &cx.project, &facts, &cx.job.id);
+    let board = Board::new(cx, &facts);
     judge(cx, &facts, &policy, &board).await?;
-    cx.stage(Stage::Report, async { board.flush().await.map_err(stop_of_github) }).await
+    cx.stage(Stage::Report, board.flush()).await
 }
 
 /// The facts, with those of a command that waits for the gate.

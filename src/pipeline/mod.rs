@@ -39,7 +39,7 @@ mod sticky;
 pub mod sweep;
 mod turn;
 
-use cx::Cx;
+use cx::{Cx, Mandate};
 
 /// All that a job needs from the outside.
 #[derive(Clone)]
@@ -162,6 +162,7 @@ pub async fn perform(
         cancel: signals.cancel,
         halt: signals.halt,
         no_wait: signals.no_wait,
+        mandate: Mandate::default(),
     };
     let queued = unix_ms(cx.now()).saturating_sub(envelope.enqueued_ms);
     cx.tell(What::Started { queued: Duration::from_millis(queued) });

@@ -25,11 +25,17 @@ pub(crate) async fn in_turn<T>(
     let wish = Wish::turn(&cx.job, Wait::WhileHeld { at_most: PATIENCE, told: &told }, &cx.cancel);
     let mut work = Some(work);
     let keeper = cx.deps.keeper();
-    let done = hold(&keeper, wish, async |_turn| match work.take() {
-        Some(work) => work().await.map(Some),
+    let done = hold(&keeper, wish, async |turn| match work.take() {
+        Some(work) => {
+            cx.mandate.bind(turn);
+            work().await.map(Some)
+        }
         None => Ok(None),
     });
     let done = done.await;
+    if !matches!(done, Err(Stop::Interrupted(_))) {
+        cx.mandate.unbind();
+    }
     match (done, work) {
         (Ok(Some(value)), _) => Ok(value),
         (Err(Stop::Later { why, .. }), Some(work)) => {

@@ -7,8 +7,13 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::clock::SystemClock;
-use crate::github::{Merge, MergeOutcome, OpenPulls, Page, Role};
+use crate::github::{GitHubError, Merge, MergeOutcome, OpenPulls, Page, Role};
+use crate::job::JobKind;
+use crate::lease::hold::{Keeper, hold};
+use crate::lease::memory::MemoryLeases;
+use crate::lease::{Timings, Wait, Wish};
 use crate::names::{Login, PrNumber, Repository};
+use crate::observe::{JobRef, Observers};
 use crate::outcome::Conclusion;
 
 /// A GitHub that answers reports as it is told to, and remembers them.
@@ -85,6 +90,7 @@ fn board(answers: Vec<Result<Reported, ReportError>>) -> (Arc<Scripted>, Shared)
         place,
         job: JobId::new("job-1").unwrap(),
         details_url: None,
+        mandate: Mandate::default(),
         every: Duration::ZERO,
         state: Mutex::new(state),
         writing: tokio::sync::Mutex::default(),
@@ -99,7 +105,7 @@ async fn what_was_written_before_a_refusal_is_not_created_again() {
     let rest = Reported { checks: checks(&[("test", "CR_2")]), comment: None };
     let (github, board) = board(vec![refused(half), Ok(rest)]);
     let error = board.flush().await.unwrap_err();
-    assert!(matches!(error, GitHubError::Forbidden(_)), "{error:?}");
+    assert!(matches!(error, Stop::Broken { .. }), "{error:?}");
     board.flush().await.unwrap();
     board.flush().await.unwrap();
     let seen = github.seen.lock().unwrap();
@@ -137,4 +143,32 @@ async fn once_all_is_written_nothing_is_read_any_more() {
     board.flush().await.unwrap();
     let attempts: Vec<_> = github.seen.lock().unwrap().iter().map(|r| r.attempt).collect();
     assert_eq!(attempts, [Attempt::First, Attempt::Again, Attempt::First]);
+}
+
+#[tokio::test]
+async fn nothing_is_written_once_the_lease_is_gone() {
+    let (github, board) = board(vec![Ok(Reported::default())]);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let keeper = Keeper {
+        leases: Arc::new(MemoryLeases::new(clock.clone())),
+        clock,
+        observer: Arc::new(Observers::default()),
+        timings: Timings::default(),
+        host: "worker-1".to_owned(),
+    };
+    let project = crate::names::ProjectName::new("warehouse").unwrap();
+    let job = JobRef { id: board.job.clone(), kind: JobKind::Approval, project, pr: PrNumber(7) };
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let turn = hold(&keeper, Wish::turn(&job, Wait::No, &cancel), async |turn| {
+        board.mandate.bind(turn);
+        assert!(board.mandate.stands());
+        Ok(())
+    });
+    turn.await.unwrap();
+    let late = board.flush().await;
+    assert!(matches!(late, Err(Stop::Interrupted(_))), "{late:?}");
+    assert!(github.seen.lock().unwrap().is_empty(), "somebody else may have gone on");
+    board.mandate.unbind();
+    board.flush().await.unwrap();
+    assert_eq!(github.seen.lock().unwrap().len(), 1);
 }

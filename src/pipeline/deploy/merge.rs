@@ -8,7 +8,7 @@ use crate::lease::Release;
 use crate::lease::hold::Lease;
 use crate::observe::What;
 use crate::outcome::{Reason, StageOutcome, Stop};
-use crate::pipeline::cx::{Cx, Ended, stop_of_github};
+use crate::pipeline::cx::{Cx, Ended};
 use crate::pipeline::deploy::clear::Desk;
 use crate::pipeline::deploy::ticket::Ticket;
 use crate::render::checks::{self, CheckKind};
@@ -126,7 +126,7 @@ async fn conclude_before(cx: &Cx<'_>, desk: &Desk<'_>, ticket: &Ticket) -> Resul
         return Ok(());
     }
     desk.say(deploy::merging(&desk.job.head));
-    desk.board.flush().await.map_err(stop_of_github)
+    desk.board.flush().await
 }
 
 fn own(cx: &Cx<'_>) -> String {

@@ -9,7 +9,7 @@ use crate::lease::hold::Lease;
 use crate::outcome::{Reason, Stop};
 use crate::pipeline::apply::{Applying, apply};
 use crate::pipeline::bridge::Bridge;
-use crate::pipeline::cx::{Cx, Ended, stop_of_github};
+use crate::pipeline::cx::{Cx, Ended};
 use crate::pipeline::deploy::clear::{self, Desk};
 use crate::pipeline::deploy::finish;
 use crate::pipeline::deploy::plan::Planned;
@@ -84,7 +84,7 @@ impl Ticket {
         }
         let Planned { bridge, plan, facts, .. } = &mut self.planned;
         finish::show_applying(cx, desk, facts, plan);
-        desk.board.flush().await.map_err(stop_of_github)?;
+        desk.board.flush().await?;
         if plan.has_effect {
             environment.reserve().await?;
         }
