@@ -33,14 +33,6 @@ pub enum Wait<'a> {
         /// Is told what is in the way, each time it is somebody or something else.
         told: &'a (dyn Fn(&Obstacle) + Send + Sync),
     },
-    /// Wait while somebody has it, and for nothing else: not for a store that is away, nor for what
-    /// rests.
-    WhileHeld {
-        /// This long.
-        at_most: Duration,
-        /// As above.
-        told: &'a (dyn Fn(&Obstacle) + Send + Sync),
-    },
 }
 
 /// A wish for leases: an environment, and snapshot versions *within* it, so that nobody can wait
@@ -183,15 +175,11 @@ impl<'a> Wish<'a> {
 
     /// How much longer what is in the way is waited for.
     fn time_left(&self, error: &LeaseError, asked: Instant, now: Instant) -> Duration {
-        let obstacle = match error {
-            LeaseError::Busy { obstacle, .. } => Some(obstacle),
-            LeaseError::Lost(_) | LeaseError::Unavailable(_) => None,
-        };
-        let at_most = match (&self.wait, obstacle) {
-            (Wait::No, _) | (_, Some(Obstacle::Reserved { .. })) => Duration::ZERO,
-            (Wait::UpTo { at_most, .. }, _)
-            | (Wait::WhileHeld { at_most, .. }, Some(Obstacle::Held { .. })) => *at_most,
-            (Wait::WhileHeld { .. }, _) => Duration::ZERO,
+        let is_reserved =
+            matches!(error, LeaseError::Busy { obstacle: Obstacle::Reserved { .. }, .. });
+        let at_most = match &self.wait {
+            Wait::UpTo { at_most, .. } if !is_reserved => *at_most,
+            Wait::UpTo { .. } | Wait::No => Duration::ZERO,
         };
         at_most.saturating_sub(now.saturating_duration_since(asked))
     }
@@ -206,10 +194,10 @@ impl<'a> Wish<'a> {
 
     /// Tells what is in the way, once for each occupant.
     fn tell(&self, error: &LeaseError, told: &mut Option<Option<JobId>>) {
-        let LeaseError::Busy { obstacle, .. } = error else { return };
-        let listener = match &self.wait {
-            Wait::No => return,
-            Wait::UpTo { told, .. } | Wait::WhileHeld { told, .. } => told,
+        let (LeaseError::Busy { obstacle, .. }, Wait::UpTo { told: listener, .. }) =
+            (error, &self.wait)
+        else {
+            return;
         };
         let occupant = match obstacle {
             Obstacle::Held { owner, .. } | Obstacle::Reserved { owner } => Some(owner.job.clone()),

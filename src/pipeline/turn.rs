@@ -13,16 +13,17 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Does the work when it is this job's turn.
 ///
-/// A turn keeps the conversation tidy; it protects no environment. Only somebody who has it is
-/// waited for. When it cannot be had in time, or nobody can say whose it is, the work is done all
-/// the same: a check run that is there twice is better than a gate that does not move while the
-/// lease store is away.
+/// A turn keeps the conversation tidy; it protects no environment. When it cannot be had in time,
+/// also because nobody can say whose it is, the work is done all the same: a check run that is
+/// there twice is better than a gate that does not move while the lease store is away. Not sooner:
+/// a store that was emptied grants nothing for a while, and two looks that do not wait for it show
+/// everything twice.
 pub(crate) async fn in_turn<T>(
     cx: &Cx<'_>,
     work: impl AsyncFnOnce() -> Result<T, Stop>,
 ) -> Result<T, Stop> {
     let told = |obstacle: &Obstacle| tracing::debug!(job = %cx.job.id, %obstacle, "waits its turn");
-    let wish = Wish::turn(&cx.job, Wait::WhileHeld { at_most: PATIENCE, told: &told }, &cx.cancel);
+    let wish = Wish::turn(&cx.job, Wait::UpTo { at_most: PATIENCE, told: &told }, &cx.cancel);
     let mut work = Some(work);
     let keeper = cx.deps.keeper();
     let done = hold(&keeper, wish, async |turn| match work.take() {

@@ -181,16 +181,6 @@ async fn a_store_that_is_away_costs_a_deploy_no_try() {
 }
 
 #[tokio::test]
-async fn while_nobody_can_say_whose_turn_it_is_looks_go_on_at_once() {
-    let town = Town::start().await;
-    town.leases.is_away_for(Some(Call::Turn));
-    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
-    town.carol.approves(&pr).await.unwrap();
-    is_done_once(&town, &pr).await;
-    town.finish().await;
-}
-
-#[tokio::test]
 async fn a_job_of_a_project_that_is_unknown_here_may_be_known_elsewhere() {
     let town = Town::of(Setup { retries: 1, ..Setup::default() }).await;
     let pr = town.gated_pr("add-tax", "revenue", TAXED).await;

@@ -84,39 +84,6 @@ async fn a_question_without_an_answer_is_asked_again_soon() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_holder_waits_for_nothing_else() {
-    let wait = || Wait::WhileHeld { at_most: seconds(3600), told: &|_| {} };
-    let bench = Bench::new();
-    bench.store.mood(Mood::Away);
-    let away = hold(&bench.keeper, bench.wish(8, wait()), async |_| Ok(())).await;
-    assert!(matches!(away, Err(Stop::Later { .. })), "{away:?}");
-
-    bench.store.mood(Mood::Well);
-    let (go, gate) = oneshot::channel::<()>();
-    let first = hold(&bench.keeper, bench.wish(7, Wait::No), async |_| {
-        gate.await.ok();
-        Ok(())
-    });
-    let second = hold(&bench.keeper, bench.wish(8, wait()), async |_| Ok(()));
-    let story = async {
-        bench.clock.advance(seconds(60)).await;
-        go.send(()).unwrap();
-    };
-    let (first, second, ()) = tokio::join!(first, second, story);
-    first.unwrap();
-    second.unwrap();
-
-    let lost = bench.hold_until_lost(7).await;
-    lost.abort();
-    bench.clock.advance(seconds(121)).await;
-    let resting = hold(&bench.keeper, bench.wish(8, wait()), async |_| Ok(())).await;
-    assert!(
-        matches!(&resting, Err(Stop::Later { why, .. }) if why.contains("rests")),
-        "{resting:?}"
-    );
-}
-
-#[tokio::test]
 async fn a_reservation_is_for_the_head_that_reserved() {
     let bench = Bench::new();
     let kept_for = async || bench.store.inspect(&project()).await.unwrap().remove(0).kept_for;
