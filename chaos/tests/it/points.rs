@@ -107,9 +107,10 @@ async fn round(town: &Town, (effect, when, passes): Round, number: usize) {
 }
 
 /// The verbs of the ports that change nothing, and so have no points.
-const LOOKS: [&str; 22] = [
+const LOOKS: [&str; 23] = [
     "consume",
     "waiting",
+    "dead_letters",
     "delayed",
     "check",
     "next",

@@ -17,6 +17,9 @@ const AT_ONCE: Duration = Duration::from_secs(10);
 /// The bound of whoever is not that patient.
 const BOUND: Duration = Duration::from_secs(2);
 
+/// How long a copy is offered to a broker that could take it.
+const SETTLE: Duration = Duration::from_millis(300);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_in_trouble_is_told_apart_from_one_that_is_well() {
     let mut broker = PrivateBroker::new("").unwrap();
@@ -24,8 +27,10 @@ async fn a_broker_in_trouble_is_told_apart_from_one_that_is_well() {
         |limit| Timeouts { connect: PATIENCE, publish: limit, request: limit, settle: PATIENCE };
     let usual = settings(&broker.url());
     let hasty = AmqpSettings { timeouts: bound(BOUND), ..usual.clone() };
-    let (hasty, patient) = (connect(hasty), AmqpSettings { timeouts: bound(PATIENCE), ..usual });
-    let patient = connect(patient);
+    let patient = AmqpSettings { timeouts: bound(PATIENCE), ..usual };
+    let gives_up_soon = Timeouts { settle: SETTLE, ..bound(PATIENCE) };
+    let brief = AmqpSettings { timeouts: gives_up_soon, ..patient.clone() };
+    let [hasty, patient, brief] = [hasty, patient, brief].map(connect);
 
     it_is_not_there(&hasty).await;
     let mut broker = blocking(move || {
@@ -37,7 +42,7 @@ async fn a_broker_in_trouble_is_told_apart_from_one_that_is_well() {
 
     broker = it_closes_connections(broker, &patient).await;
     broker = it_runs_out_of_patience_with_a_consumer(broker, &patient).await;
-    broker = it_takes_nothing_more(broker, &patient).await;
+    broker = it_takes_nothing_more(broker, &patient, &brief).await;
     it_stops_answering(broker, &hasty, &patient).await;
 }
 
@@ -113,10 +118,17 @@ async fn patience_of_ms(broker: PrivateBroker, (patience, look): (u32, u32)) -> 
 }
 
 /// Out of memory, or of disk: it stops reading from whoever publishes.
-async fn it_takes_nothing_more(broker: PrivateBroker, queue: &AmqpQueue) -> PrivateBroker {
+async fn it_takes_nothing_more(
+    broker: PrivateBroker,
+    queue: &AmqpQueue,
+    brief: &AmqpQueue,
+) -> PrivateBroker {
     queue.publish(&command(4)).await.unwrap();
     let mut jobs = queue.consume(&Route::Approval, 1).await.unwrap();
     let job = next(&mut jobs).await;
+    brief.publish_bytes(&Route::Gate, b"to come later".to_vec()).await.unwrap();
+    let mut waiting = brief.consume(&Route::Gate, 1).await.unwrap();
+    let later = next(&mut waiting).await;
     let broker = watermark(broker, "0").await;
     // It notices a moment later.
     in_time(PATIENCE, async { while queue.publish(&command(5)).await.is_ok() {} }).await;
@@ -127,6 +139,9 @@ async fn it_takes_nothing_more(broker: PrivateBroker, queue: &AmqpQueue) -> Priv
     let checked = in_time(AT_ONCE, queue.check()).await;
     assert!(matches!(checked, Err(QueueError::Unavailable(_))), "{checked:?}");
     in_time(AT_ONCE, job.settle(Disposition::Done)).await.expect("it goes another way");
+    let settling = tokio::spawn(later.settle(Disposition::Later(Duration::from_secs(1))));
+    let again = tokio::time::timeout(SETTLE * 5, waiting.next()).await;
+    assert!(again.is_err(), "it ran again, and again, while nothing could be stored");
 
     let broker = watermark(broker, "0.9").await;
     in_time(PATIENCE, async {
@@ -135,6 +150,8 @@ async fn it_takes_nothing_more(broker: PrivateBroker, queue: &AmqpQueue) -> Priv
         }
     })
     .await;
+    in_time(PATIENCE, settling).await.unwrap().expect("its copy is stored in the end");
+    next(&mut waiting).await.settle(Disposition::Done).await.unwrap();
     // The first of the refused ones was on its way, and may have been stored.
     let mut last = 0;
     while last != 6 {
