@@ -177,6 +177,7 @@ impl InHand {
         };
         let given_up = async {
             loop {
+                shared.publishing.unblocked().await;
                 shared.clock.sleep(shared.settings.timeouts.settle).await;
                 if !shared.publishing.is_blocked() {
                     return QueueError::Unavailable("the broker takes no copy of it".to_owned());

@@ -116,6 +116,18 @@ impl Link {
         self.within(self.timeouts.request, asked).await
     }
 
+    /// Returns when the broker takes from this connection, or there is none.
+    pub(super) async fn unblocked(&self) {
+        let blocked = match &*self.state.borrow() {
+            State::Up(up) => Some(up.blocked.clone()),
+            State::Away(_) | State::Unusable(_) => None,
+        };
+        if let Some(mut blocked) = blocked {
+            // An error means that the connection is gone.
+            drop(blocked.wait_for(Option::is_none).await);
+        }
+    }
+
     /// Whether the broker takes nothing from this connection now.
     pub(super) fn is_blocked(&self) -> bool {
         matches!(&*self.state.borrow(), State::Up(up) if up.blocked.borrow().is_some())

@@ -17,8 +17,8 @@ const AT_ONCE: Duration = Duration::from_secs(10);
 /// The bound of whoever is not that patient.
 const BOUND: Duration = Duration::from_secs(2);
 
-/// How long a copy is offered to a broker that could take it.
-const SETTLE: Duration = Duration::from_millis(300);
+/// How long a copy is offered to a broker that could take it: longer than from one offer to the next.
+const SETTLE: Duration = Duration::from_millis(1500);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_in_trouble_is_told_apart_from_one_that_is_well() {
@@ -140,7 +140,7 @@ async fn it_takes_nothing_more(
     assert!(matches!(checked, Err(QueueError::Unavailable(_))), "{checked:?}");
     in_time(AT_ONCE, job.settle(Disposition::Done)).await.expect("it goes another way");
     let settling = tokio::spawn(later.settle(Disposition::Later(Duration::from_secs(1))));
-    let again = tokio::time::timeout(SETTLE * 5, waiting.next()).await;
+    let again = tokio::time::timeout(SETTLE * 2, waiting.next()).await;
     assert!(again.is_err(), "it ran again, and again, while nothing could be stored");
 
     let broker = watermark(broker, "0.9").await;
