@@ -17,7 +17,7 @@ const AT_ONCE: Duration = Duration::from_secs(10);
 /// The bound of whoever is not that patient.
 const BOUND: Duration = Duration::from_secs(2);
 
-/// How long a copy is offered to a broker that could take it: longer than from one offer to the next.
+/// How long a copy is offered to a broker that could take it; an offer follows within a second.
 const SETTLE: Duration = Duration::from_millis(1500);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
