@@ -108,6 +108,8 @@ pub enum Answer {
     GraphQlRateLimited,
     /// The right answer, that much later.
     Slow(Duration),
+    /// The effect at once, and the right answer that much later.
+    SlowAfterEffect(Duration),
 }
 
 impl Faults {

@@ -3,11 +3,10 @@
 use crate::engine::Source;
 use crate::github::{CheckStatus, Facts, PrState};
 use crate::job::Cleanup;
-use crate::lease::Standing;
 use crate::outcome::{Conclusion, Reason, Stage, Stop};
 use crate::pipeline::bridge::Bridge;
 use crate::pipeline::cx::{Cx, stop_of_engine};
-use crate::pipeline::deploy::{clear, free};
+use crate::pipeline::deploy::{self, clear, free};
 use crate::pipeline::judge;
 use crate::render::checks::{self, CheckKind};
 
@@ -15,14 +14,14 @@ use crate::render::checks::{self, CheckKind};
 /// while it has it; one that is gone left that to whoever comes first.
 pub(crate) async fn run(cx: &Cx<'_>, job: &Cleanup) -> Result<(), Stop> {
     let undertaken = cx.deps.ledger.is_cleanup_undertaken(&job.project, job.pr).await;
-    let kept = clear::reservation(cx).await?;
-    let is_left = kept.as_ref().is_some_and(|lease| lease.standing != Standing::Held);
-    if undertaken && !is_left {
+    if undertaken && clear::reservation(cx).await?.is_none() {
         return Ok(());
     }
     let facts = cx.stage(Stage::Gate, cx.facts(None)).await?;
-    if matches!(facts.state, PrState::Merged(_)) && kept.is_some() {
+    if matches!(facts.state, PrState::Merged(_)) && clear::reservation(cx).await?.is_some() {
         cx.note("merged: prod is kept for it no longer");
+        deploy::finish_untold(cx, &facts).await?;
+        // Later, while somebody holds it: he frees it, or is gone and it will be reserved.
         free::prod(cx, &facts.head).await?;
     }
     if undertaken || facts.state == PrState::Open || was_deployed(cx, &facts) {

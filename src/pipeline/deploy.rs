@@ -12,7 +12,7 @@ use crate::github::{Check, CheckStatus, Facts, PrState};
 use crate::job::{Deploy, GateCheck, Job, Refresh, Scope};
 use crate::lease::hold::{Lease, hold};
 use crate::lease::{Obstacle, Release, Wait, Wish};
-use crate::names::{Environment, Sha};
+use crate::names::{Environment, JobId, Sha};
 use crate::observe::What;
 use crate::outcome::{Conclusion, DeployOutcome, Reason, Refusal, Stage, StageOutcome, Stop};
 use crate::pipeline::board::Board;
@@ -97,22 +97,46 @@ async fn superseded(cx: &Cx<'_>, job: &Deploy, facts: Facts) -> Result<(), Stop>
     Err(Stop::Superseded(facts.head))
 }
 
-/// Whether this deploy got to its end, and said so: its message has come again. A success that it
-/// had to show before the merge is not the end.
+/// Whether this deploy got to its end, and said so: its message has come again.
 fn was_told(cx: &Cx<'_>, job: &Deploy, facts: &Facts) -> bool {
-    let provisional = render::deploy::merging(&job.head).summary;
+    let check = own_check(cx, facts, &cx.job.id);
     matches!(facts.state, PrState::Merged(_))
-        && success(cx, facts).is_some_and(|check| check.summary != provisional)
+        && check.is_some_and(|check| is_success(check) && !is_provisional(check, &job.head))
 }
 
-/// What this deploy's own check says of its success.
-fn success<'a>(cx: &Cx<'_>, facts: &'a Facts) -> Option<&'a Check> {
+/// Asks once more for the deploy of what was merged, when its check still promises an end: its job
+/// is gone, and may be dead. It finds out what prod has, and says so.
+pub(crate) async fn finish_untold(cx: &Cx<'_>, facts: &Facts) -> Result<(), Stop> {
+    let id = JobId::of_deploy(&cx.project.name, facts.number, &facts.head);
+    let Some(check) = own_check(cx, facts, &id) else { return Ok(()) };
+    let is_open = !matches!(check.status, CheckStatus::Completed(_));
+    if !is_open && !is_provisional(check, &facts.head) {
+        return Ok(());
+    }
+    cx.note("its deploy never said how it ended: asking for it again");
+    let job = Deploy {
+        project: cx.project.name.clone(),
+        pr: facts.number,
+        head: facts.head.clone(),
+        command: None,
+        signalled_ms: check.started_ms.unwrap_or_else(|| unix_ms(cx.now())),
+    };
+    cx.publish(Job::Deploy(job)).await
+}
+
+/// The check of that very deploy.
+fn own_check<'a>(cx: &Cx<'_>, facts: &'a Facts, id: &JobId) -> Option<&'a Check> {
     let name = checks::name(CheckKind::Deploy, &cx.project);
-    facts.checks.iter().find(|check| {
-        check.name == name
-            && check.external_id == cx.job.id.as_str()
-            && check.status == CheckStatus::Completed(Conclusion::Success)
-    })
+    facts.checks.iter().find(|check| check.name == name && check.external_id == id.as_str())
+}
+
+fn is_success(check: &Check) -> bool {
+    check.status == CheckStatus::Completed(Conclusion::Success)
+}
+
+/// A success that had to be shown before the merge is not the end.
+fn is_provisional(check: &Check, head: &Sha) -> bool {
+    is_success(check) && check.summary == render::deploy::merging(head).summary
 }
 
 /// What was cleared is not what is there: another look follows by itself.
@@ -252,8 +276,9 @@ async fn resumed(cx: &Cx<'_>, desk: &Desk<'_>) -> Result<Deployed, Stop> {
         Ok((facts, bridge, has_all))
     });
     let (facts, bridge, has_all) = Box::pin(looked).await?;
+    let has_succeeded = |facts| own_check(cx, facts, &cx.job.id).is_some_and(is_success);
     let merged = match &facts.state {
-        PrState::Merged(commit) if has_all || success(cx, &facts).is_some() => commit.clone(),
+        PrState::Merged(commit) if has_all || has_succeeded(&facts) => commit.clone(),
         _ => {
             return Err(Stop::refused(
                 Reason::AlreadyMerged,

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use crate::clock::unix_ms;
 use crate::github::{Check, CheckStatus, Facts};
-use crate::lease::{LeaseError, LeaseInfo, LeaseKey, Standing};
-use crate::names::{Environment, JobId, PrNumber};
+use crate::lease::{LeaseError, LeaseInfo, LeaseKey, Release, Standing};
+use crate::names::{Environment, JobId, PrNumber, Sha};
 use crate::pipeline::Deps;
 use crate::pipeline::board::Board;
 use crate::pipeline::cx::Cx;
@@ -34,6 +34,8 @@ pub(crate) struct Busy {
     pub(crate) working: Vec<PrNumber>,
     /// Whether somebody holds prod.
     pub(crate) prod: bool,
+    /// Which pull request and head prod is reserved for, or will be once its lease has run out.
+    pub(crate) kept: Option<(PrNumber, Sha)>,
     pub(crate) gates: Line,
     pub(crate) deploys: Line,
     /// The longest that nothing may be seen of a job that is alive.
@@ -70,6 +72,8 @@ impl Busy {
         let held = |lease: &&LeaseInfo| {
             lease.standing == Standing::Held && matches!(lease.key, LeaseKey::Environment(..))
         };
+        let kept =
+            leases.iter().find(|lease| lease.key == prod && lease.give_back == Release::Reserve);
         let now_ms = unix_ms(deps.clock.now());
         let settings = &deps.settings;
         let longest = settings.retry.delays.iter().max().copied().unwrap_or_default();
@@ -77,6 +81,7 @@ impl Busy {
             now_ms,
             working: leases.iter().filter(held).map(|lease| lease.owner.pr).collect(),
             prod: leases.iter().filter(held).any(|lease| lease.key == prod),
+            kept: kept.and_then(|lease| Some((lease.owner.pr, lease.kept_for.clone()?))),
             gates: Line::look(deps, &Route::Gate, now_ms).await?,
             deploys: Line::look(deps, &Route::Deploy(name.clone()), now_ms).await?,
             quiet: settings.left_open_after + longest,

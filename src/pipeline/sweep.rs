@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::unix_ms;
 use crate::github::{CheckStatus, GitHubError, OpenCheck, OpenPull};
-use crate::job::{Envelope, GateCheck, Job, Refresh, Scope};
+use crate::job::{Cleanup, Envelope, GateCheck, Job, Refresh, Scope};
 use crate::lease::{LeaseError, LeaseKey, LeaseRequest, Owner};
 use crate::names::{BadName, JobId, PrNumber, ProjectName, Repository, Sha};
 use crate::observe::{Event, What};
@@ -35,6 +35,8 @@ pub struct Swept {
     pub pulls: usize,
     /// Looks that were asked for.
     pub looks: usize,
+    /// Cleanups that were asked for.
+    pub cleanups: usize,
 }
 
 /// Why a sweep did not get to its end. The next one begins anew.
@@ -90,6 +92,8 @@ enum Need {
     Deploy,
     /// It was reviewed after everything that we show, at that moment.
     Review(u64),
+    /// Prod is kept for it, and it is open no more.
+    Cleanup,
 }
 
 impl Sweeper {
@@ -165,11 +169,12 @@ impl Sweeper {
         for project in &self.projects {
             projects.push((Arc::clone(project), Busy::look(deps, project).await?));
         }
-        let mut needy = BTreeSet::new();
+        let (mut open, mut needy) = (BTreeSet::new(), BTreeSet::new());
         let mut after = None;
         for _ in 0..MOST_PAGES {
             let page = deps.github.open_pulls(&self.repository, after.as_ref()).await?;
             swept.pulls += page.pulls.len();
+            open.extend(page.pulls.iter().map(|pull| pull.number));
             swept.looks += self.judge(deps, (&projects, &page.pulls), &mut needy).await?;
             after = page.next;
             if after.is_none() {
@@ -178,9 +183,37 @@ impl Sweeper {
         }
         if after.is_some() {
             tracing::warn!(repository = %self.repository, "more open pull requests than are swept");
+        } else {
+            swept.cleanups = self.find_left(deps, (&projects, &open), &mut needy).await?;
         }
         self.asked.retain(|pull, _| needy.contains(pull));
         Ok(swept)
+    }
+
+    /// Asks for the cleanup of what is closed and has prod kept for it: its own was lost, or is on
+    /// its way and will find nothing left.
+    async fn find_left(
+        &mut self,
+        deps: &Deps,
+        (projects, open): (&[(Arc<Project>, Busy)], &BTreeSet<PrNumber>),
+        needy: &mut BTreeSet<(ProjectName, PrNumber)>,
+    ) -> Result<usize, SweepError> {
+        let mut cleanups = 0;
+        for (project, busy) in projects {
+            let Some((pr, head)) = &busy.kept else { continue };
+            if open.contains(pr) {
+                continue;
+            }
+            let pull_of = (project.name.clone(), *pr);
+            needy.insert(pull_of.clone());
+            if let Some(asked) = self.to_be_asked(deps, (&pull_of, head), Need::Cleanup) {
+                let job = Cleanup { project: project.name.clone(), pr: *pr };
+                ask_for(deps, Job::Cleanup(job), (head, Need::Cleanup)).await?;
+                self.asked.insert(pull_of, asked);
+                cleanups += 1;
+            }
+        }
+        Ok(cleanups)
     }
 
     /// Asks for the looks that a page's pull requests need, in each project.
@@ -196,8 +229,8 @@ impl Sweeper {
                 let Some(need) = needs_look(pull, project, busy) else { continue };
                 needy.insert((project.name.clone(), pull.number));
                 let pull_of = (project.name.clone(), pull.number);
-                if let Some(asked) = self.to_be_asked(deps, (&pull_of, pull), need) {
-                    ask_for_look(deps, project, pull, need).await?;
+                if let Some(asked) = self.to_be_asked(deps, (&pull_of, &pull.head), need) {
+                    ask_for(deps, look(project, pull), (&pull.head, need)).await?;
                     // Not before it is stored: who notes it first forgets it when that fails.
                     self.asked.insert(pull_of, asked);
                     looks += 1;
@@ -211,12 +244,12 @@ impl Sweeper {
     fn to_be_asked(
         &self,
         deps: &Deps,
-        (pull_of, pull): (&(ProjectName, PrNumber), &OpenPull),
+        (pull_of, head): (&(ProjectName, PrNumber), &Sha),
         need: Need,
     ) -> Option<Asked> {
         let now = deps.clock.instant();
         let before = self.asked.get(pull_of);
-        let before = before.filter(|asked| asked.need == need && asked.head == pull.head);
+        let before = before.filter(|asked| asked.need == need && asked.head == *head);
         let times = match before {
             None => 0,
             // A review is looked at once: not every one changes what we show.
@@ -230,7 +263,7 @@ impl Sweeper {
                 asked.times + 1
             }
         };
-        Some(Asked { need, head: pull.head.clone(), at: now, times })
+        Some(Asked { need, head: head.clone(), at: now, times })
     }
 }
 
@@ -268,26 +301,23 @@ fn is_deployed(deploy: Option<&OpenCheck>) -> bool {
     deploy.is_some_and(|check| check.status == CheckStatus::Completed(Conclusion::Success))
 }
 
-async fn ask_for_look(
-    deps: &Deps,
-    project: &Project,
-    pull: &OpenPull,
-    need: Need,
-) -> Result<(), SweepError> {
-    let job = Job::GateCheck(GateCheck {
+fn look(project: &Project, pull: &OpenPull) -> Job {
+    Job::GateCheck(GateCheck {
         project: project.name.clone(),
         pr: pull.number,
         scope: Scope::Approval,
         head: None,
         refresh: Refresh::No,
-    });
+    })
+}
+
+async fn ask_for(deps: &Deps, job: Job, (head, need): (&Sha, Need)) -> Result<(), SweepError> {
     let now = deps.clock.now();
     let envelope = Envelope::new(job, &format!("sweep-{}", unix_ms(now)), unix_ms(now));
     deps.queue.publish(&envelope).await?;
-    let (project, pr) = (&project.name, pull.number);
-    tracing::info!(%project, %pr, head = pull.head.short(), ?need, "a sweep asks for a look");
-    let what = What::Published;
-    deps.observer.observe(&Event { at: now, job: Some(envelope.job_ref()), what });
+    let job = envelope.job_ref();
+    tracing::info!(job = %job.id, head = head.short(), ?need, "a sweep asks for a job");
+    deps.observer.observe(&Event { at: now, job: Some(job), what: What::Published });
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 //! [`sluice::pipeline::sweep`]'s.
 
 use sluice::pipeline::Deps;
-use sluice::pipeline::sweep::Sweeper;
+use sluice::pipeline::sweep::{Sweeper, Swept};
 use tokio_util::sync::CancellationToken;
 
 /// Sweeps every repository now and then every `sweep_every`, more or less, until `shutdown`. Of all
@@ -44,7 +44,8 @@ async fn sweep(deps: &Deps, sweeper: &mut Sweeper) {
     let repository = sweeper.repository();
     match swept {
         Ok(swept) => {
-            tracing::debug!(%repository, pulls = swept.pulls, looks = swept.looks, "swept");
+            let Swept { pulls, looks, cleanups } = swept;
+            tracing::debug!(%repository, pulls, looks, cleanups, "swept");
         }
         Err(error) => {
             let why = error.to_string();

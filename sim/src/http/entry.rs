@@ -98,6 +98,11 @@ impl Visit {
                 tokio::time::sleep(delay).await;
                 next.run(request).await
             }
+            Some(Answer::SlowAfterEffect(delay)) => {
+                let answer = next.run(request).await;
+                tokio::time::sleep(delay).await;
+                answer
+            }
             Some(Answer::StatusAfterEffect(status)) => {
                 next.run(request).await;
                 broken(status)

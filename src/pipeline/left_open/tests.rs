@@ -13,6 +13,7 @@ fn idle() -> Busy {
         now_ms: NOW_MS,
         working: Vec::new(),
         prod: false,
+        kept: None,
         gates: Line::default(),
         deploys: Line::default(),
         quiet: 10 * MINUTE,

@@ -1,16 +1,19 @@
 //! What prod is reserved for: one head of a pull request, as it was cleared, and no longer than
 //! anything of it is left.
 
+use sluice::lease::Standing;
 use sluice::names::{PrNumber, Sha};
 use sluice::outcome::{DeployOutcome, Disposition, Reason};
+use sluice::pipeline::sweep::{Sweeper, Swept};
 use sluice::pipeline::{Signals, perform};
 use sluice_sim::Pr;
+use sluice_sim::faults::{Answer, Matching, WebhookFault};
 
 use super::kept::{
     RENAMED, RESERVED, is_merged_by_hand, merges_are_refused, prod_is_reserved, the_next_deploys,
     town,
 };
-use crate::town::{DEPLOY, TAXED, Town};
+use crate::town::{DEPLOY, PATIENCE, TAXED, Town};
 
 const ELSEWHERE: [(&str, Option<&str>); 1] = [("README.md", Some("Nobody has seen this.\n"))];
 
@@ -85,6 +88,57 @@ async fn prod_is_freed_though_a_deploy_that_is_gone_had_undertaken_the_cleanup()
     assert_eq!(town.metric(RESERVED).as_deref(), Some("0"));
     assert!(town.held().await.is_empty(), "{:#?}", town.held().await);
     town.finish_with(1).await;
+}
+
+/// A deploy whose worker was killed when GitHub had merged and not answered yet. Nobody gets its
+/// message again: it has ended workers before.
+async fn dies_when_it_has_merged(town: &Town, pr: &Pr) {
+    let matching = Matching::Rest { method: "PUT".to_owned(), path: "/merge".to_owned() };
+    town.spoils(|faults| faults.answer(matching, 1, Answer::SlowAfterEffect(PATIENCE))).await;
+    let (deps, deploy) = (town.deps.clone(), town.deploy_of(pr, &town.head(pr)));
+    let job = async move { Box::pin(perform(&deps, &deploy, 0, Signals::default())).await };
+    let job = tokio::spawn(job);
+    town.until(pr, "merged", |seen| seen.is_merged().then_some(())).await;
+    job.abort();
+    assert!(job.await.unwrap_err().is_cancelled());
+}
+
+#[tokio::test]
+async fn a_merge_frees_the_prod_of_a_deploy_that_nobody_takes_up_again() {
+    let town = town(1).await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    let next = town.gated_pr("rename", "orders", RENAMED).await;
+    town.carol.quietly().approves(&pr).await.unwrap();
+    dies_when_it_has_merged(&town, &pr).await;
+    let held = town.held().await;
+    assert_eq!(held[0].standing, Standing::Held, "its time is not over: {held:#?}");
+    town.until_deployed(&pr).await;
+    town.until_quiet().await;
+    assert_eq!(town.deploys(&pr), [DeployOutcome::Deployed]);
+    assert!(!town.warehouse.has("warehouse_1"), "removed");
+    town.carol.approves(&next).await.unwrap();
+    the_next_deploys(town, &next, 0).await;
+}
+
+#[tokio::test]
+async fn a_sweep_frees_the_prod_of_a_deploy_whose_merge_nobody_noticed() {
+    let town = town(1).await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    let next = town.gated_pr("rename", "orders", RENAMED).await;
+    town.carol.quietly().approves(&pr).await.unwrap();
+    town.spoils(|faults| faults.webhooks.extend([WebhookFault::Drop; 1000])).await;
+    dies_when_it_has_merged(&town, &pr).await;
+    town.until_quiet().await;
+    town.spoils(|faults| faults.webhooks.clear()).await;
+    let mut sweepers = Sweeper::of_all(&town.deps);
+    let swept = sweepers[0].sweep(&town.deps).await.unwrap();
+    assert_eq!(swept, Swept { pulls: 1, looks: 0, cleanups: 1 });
+    town.until_deployed(&pr).await;
+    town.until_quiet().await;
+    let swept = sweepers[0].sweep(&town.deps).await.unwrap();
+    assert_eq!(swept, Swept { pulls: 1, looks: 0, cleanups: 0 });
+    town.carol.approves(&next).await.unwrap();
+    the_next_deploys(town, &next, 0).await;
 }
 
 #[tokio::test]

@@ -94,9 +94,15 @@ async fn a_review_that_changes_nothing_is_looked_at_once() {
     town.passes_a_second().await;
     town.mallory.quietly().approves(&pr).await.unwrap();
     let mut sweepers = Sweeper::of_all(&town.deps);
-    assert_eq!(sweepers[0].sweep(&town.deps).await.unwrap(), Swept { pulls: 1, looks: 1 });
+    assert_eq!(
+        sweepers[0].sweep(&town.deps).await.unwrap(),
+        Swept { pulls: 1, looks: 1, cleanups: 0 }
+    );
     town.until_quiet().await;
-    assert_eq!(sweepers[0].sweep(&town.deps).await.unwrap(), Swept { pulls: 1, looks: 0 });
+    assert_eq!(
+        sweepers[0].sweep(&town.deps).await.unwrap(),
+        Swept { pulls: 1, looks: 0, cleanups: 0 }
+    );
     town.finish().await;
 }
 
@@ -162,7 +168,7 @@ async fn a_gate_check_that_waits_for_its_worker_is_left_alone() {
     let town_is_hasty = town_with(&town, Duration::ZERO);
     is_left_open(&town, &pr, PROD_PLAN, ("waits", "", Duration::from_secs(30))).await;
     let swept = Sweeper::of_all(&town_is_hasty)[0].sweep(&town_is_hasty).await.unwrap();
-    assert_eq!(swept, Swept { pulls: 2, looks: 0 });
+    assert_eq!(swept, Swept { pulls: 2, looks: 0, cleanups: 0 });
     town.warehouse.release();
     town.until_gated(&first).await;
     town.until_gated(&pr).await;
