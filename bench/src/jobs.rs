@@ -19,7 +19,7 @@ use crate::machine::{Machine, PROJECT};
 use crate::still::{Answers, Tally, worker};
 
 const JOBS: usize = 6_000;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 pub(crate) async fn measure(machine: &Machine, prefetch: u16) -> anyhow::Result<String> {
     let (mut ours, mut bare) = (Vec::new(), Vec::new());

@@ -64,10 +64,12 @@ pub async fn run(
 pub async fn serve(bound: Bound, settings: Settings, deps: Deps, shutdown: CancellationToken) {
     let (linger, connections) = (settings.linger, settings.limits.connections.clone());
     let clock = deps.clock.clone();
-    let router = router(Arc::new(Producer::new(settings, deps, shutdown.clone())));
+    let producer = Arc::new(Producer::new(settings, deps, shutdown.clone()));
+    let router = router(Arc::clone(&producer));
     let closing = async {
         shutdown.cancelled().await;
         clock.sleep(linger).await;
     };
     bound.serve(router, connections, closing).await;
+    producer.marked().await;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
-use sluice::job::{Command, Envelope, Job};
+use sluice::job::{Cleanup, Command, Envelope, Job};
 use sluice::names::{NodeId, PrNumber, ProjectName};
 use sluice::queue::{Deliveries, Delivery, Route};
 
@@ -24,6 +24,11 @@ fn command(pr: u64) -> Envelope {
     let (project, pr) = (ProjectName::new("warehouse").unwrap(), PrNumber(pr));
     let comment = NodeId::new("IC_1").unwrap();
     Envelope::new(Job::Command(Command { project, pr, comment }), "a test", 0)
+}
+
+fn cleanup(pr: u64) -> Envelope {
+    let (project, pr) = (ProjectName::new("warehouse").unwrap(), PrNumber(pr));
+    Envelope::new(Job::Cleanup(Cleanup { project, pr }), "a test", 0)
 }
 
 /// The next job, soon.

@@ -21,6 +21,7 @@ use sluice::queue::QueueError;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::{Deps, Settings};
 use answer::Answer;
@@ -41,7 +42,9 @@ pub struct Producer {
     slots: Semaphore,
     /// A delivery's turn, by its hash: of two copies that arrive together the second waits and then
     /// finds the first one's mark.
-    turns: [Mutex<()>; STRIPES],
+    turns: [Arc<Mutex<()>>; STRIPES],
+    /// Marks that are being made, at most one for each turn.
+    marks: TaskTracker,
 }
 
 impl Producer {
@@ -51,8 +54,15 @@ impl Producer {
         deps.metrics.expect_webhooks(&Answer::expected());
         let bodies = Bodies::within(&settings.limits);
         let slots = Semaphore::new(settings.limits.webhooks);
-        let turns = std::array::from_fn(|_| Mutex::default());
-        Self { settings, deps, shutdown, bodies, slots, turns }
+        let turns = std::array::from_fn(|_| Arc::default());
+        let marks = TaskTracker::new();
+        Self { settings, deps, shutdown, bodies, slots, turns, marks }
+    }
+
+    /// Returns when every delivery that was answered is marked, which ends in time by itself.
+    pub(crate) async fn marked(&self) {
+        self.marks.close();
+        self.marks.wait().await;
     }
 
     async fn answer(&self, request: Request) -> Result<Answer, Answer> {
@@ -103,7 +113,7 @@ impl Producer {
         let mut hasher = DefaultHasher::new();
         delivery.hash(&mut hasher);
         let stripe = hasher.finish() % self.turns.len() as u64;
-        let _turn = self.turns[stripe as usize].lock().await;
+        let turn = Arc::clone(&self.turns[stripe as usize]).lock_owned().await;
         if self.deps.processed.contains(delivery).await {
             return Ok(Answer::Duplicate);
         }
@@ -113,7 +123,12 @@ impl Producer {
             self.deps.queue.publish(&envelope).await?;
             self.tell(Some(&envelope), What::Published);
         }
-        self.deps.processed.mark(delivery).await;
+        // GitHub need not wait for that: what is not marked is stored once more, and found done.
+        let (processed, delivery) = (Arc::clone(&self.deps.processed), delivery.clone());
+        self.marks.spawn(async move {
+            processed.mark(&delivery).await;
+            drop(turn);
+        });
         Ok(Answer::Stored)
     }
 

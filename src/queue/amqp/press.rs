@@ -8,7 +8,9 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use futures_util::StreamExt as _;
 use futures_util::future::poll_fn;
+use futures_util::stream::FuturesUnordered;
 use lapin::message::BasicReturnMessage;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation};
@@ -57,7 +59,8 @@ impl Press {
     pub(super) async fn on(channel: Channel) -> Result<Self, lapin::Error> {
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         let (orders, coming) = mpsc::unbounded_channel();
-        tokio::spawn(Work { channel: channel.clone(), under_way: Vec::new() }.run(coming));
+        let work = Work { channel: channel.clone(), under_way: FuturesUnordered::new() };
+        tokio::spawn(work.run(coming));
         Ok(Self { channel, orders })
     }
 
@@ -82,49 +85,62 @@ impl Press {
 
 type Confirming = Pin<Box<dyn Future<Output = Result<Confirmation, lapin::Error>> + Send>>;
 
-/// A publish that is under way.
+/// A publish that is under way: a future that ends with what was said of it.
 struct UnderWay {
-    name: Name,
+    /// What is left of it when it has ended.
+    publish: Option<Publish>,
     confirming: Confirming,
+}
+
+struct Publish {
+    name: Name,
     told: oneshot::Sender<Fate>,
-    said: Option<Result<Confirmation, lapin::Error>>,
     is_returned: bool,
+}
+
+/// A publish, and what was said of it.
+type Said = (Publish, Result<Confirmation, lapin::Error>);
+
+impl Future for UnderWay {
+    type Output = Option<Said>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let said = std::task::ready!(self.confirming.as_mut().poll(cx));
+        Poll::Ready(self.publish.take().map(|publish| (publish, said)))
+    }
 }
 
 struct Work {
     channel: Channel,
-    under_way: Vec<UnderWay>,
+    /// Polls those that something was said of: many of them cost no more than one.
+    under_way: FuturesUnordered<UnderWay>,
 }
 
 impl Work {
     async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
-        while poll_fn(|cx| self.poll(cx, &mut orders)).await {
-            self.tell();
+        while let Some(said) = poll_fn(|cx| self.poll(cx, &mut orders)).await {
+            tell(said, &mut self.under_way);
         }
     }
 
-    /// Ready when something was said; `false` when nobody is left.
+    /// Ready with all that was said; `None` when nobody is left.
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
         orders: &mut mpsc::UnboundedReceiver<Order>,
-    ) -> Poll<bool> {
-        let is_over = loop {
+    ) -> Poll<Option<Vec<Said>>> {
+        let is_closed = loop {
             match orders.poll_recv(cx) {
                 Poll::Ready(Some(order)) => self.begin(order),
-                Poll::Ready(None) => break self.under_way.is_empty(),
+                Poll::Ready(None) => break true,
                 Poll::Pending => break false,
             }
         };
-        // What was said before the last word that was heard is heard in the next round.
-        let mut is_news = false;
-        while self.hear(cx) {
-            is_news = true;
-        }
-        match (is_news, is_over) {
-            (true, _) => Poll::Ready(true),
-            (false, true) => Poll::Ready(false),
-            (false, false) => Poll::Pending,
+        let all = hear(&mut self.under_way, cx);
+        match all.is_empty() {
+            false => Poll::Ready(Some(all)),
+            true if is_closed && self.under_way.is_empty() => Poll::Ready(None),
+            true => Poll::Pending,
         }
     }
 
@@ -136,46 +152,42 @@ impl Work {
             let sent = channel.basic_publish(exchange, routing_key, options, &bytes, properties);
             sent.await?.await
         });
-        self.under_way.push(UnderWay { name, confirming, told, said: None, is_returned: false });
-    }
-
-    /// Takes in what was said since; whether anything was.
-    fn hear(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut is_news = false;
-        for publish in self.under_way.iter_mut().filter(|publish| publish.said.is_none()) {
-            if let Poll::Ready(said) = publish.confirming.as_mut().poll(cx) {
-                publish.said = Some(said);
-                is_news = true;
-            }
-        }
-        is_news
-    }
-
-    /// Tells everybody of whom something was said.
-    fn tell(&mut self) {
-        let carried = self.under_way.iter().filter_map(UnderWay::carried);
-        let returned: Vec<Name> = carried.map(Name::of).collect();
-        for publish in &mut self.under_way {
-            publish.is_returned |= returned.contains(&publish.name);
-        }
-        let all = std::mem::take(&mut self.under_way);
-        for mut publish in all {
-            match publish.said.take() {
-                None => self.under_way.push(publish),
-                // Nobody to tell: it was given up.
-                Some(said) => drop(publish.told.send(fate(said, publish.is_returned))),
-            }
-        }
+        let publish = Some(Publish { name, told, is_returned: false });
+        self.under_way.push(UnderWay { publish, confirming });
     }
 }
 
-impl UnderWay {
-    /// The returned message that came with its confirmation: anybody's.
-    fn carried(&self) -> Option<&BasicReturnMessage> {
-        match self.said.as_ref()? {
-            Ok(Confirmation::Ack(carried) | Confirmation::Nack(carried)) => carried.as_ref(),
-            Ok(Confirmation::NotRequested) | Err(_) => None,
+/// All that was said. Each publish is woken by its own confirmation, in the order in which they
+/// came: what was said before the last word that is heard is heard as well.
+fn hear(under_way: &mut FuturesUnordered<UnderWay>, cx: &mut Context<'_>) -> Vec<Said> {
+    let mut all = Vec::new();
+    while let Poll::Ready(Some(said)) = under_way.poll_next_unpin(cx) {
+        all.extend(said);
+    }
+    all
+}
+
+/// Tells everybody of whom something was said.
+fn tell(mut all: Vec<Said>, under_way: &mut FuturesUnordered<UnderWay>) {
+    let returned: Vec<Name> =
+        all.iter().filter_map(|(_, said)| carried(said)).map(Name::of).collect();
+    if !returned.is_empty() {
+        let still = under_way.iter_mut().filter_map(|one| one.publish.as_mut());
+        for publish in all.iter_mut().map(|(publish, _)| publish).chain(still) {
+            publish.is_returned |= returned.contains(&publish.name);
         }
+    }
+    for (publish, said) in all {
+        // Nobody to tell: it was given up.
+        drop(publish.told.send(fate(said, publish.is_returned)));
+    }
+}
+
+/// The returned message that came with a confirmation: anybody's.
+fn carried(said: &Result<Confirmation, lapin::Error>) -> Option<&BasicReturnMessage> {
+    match said.as_ref().ok()? {
+        Confirmation::Ack(carried) | Confirmation::Nack(carried) => carried.as_ref(),
+        Confirmation::NotRequested => None,
     }
 }
 
@@ -199,5 +211,65 @@ fn fate(said: Result<Confirmation, lapin::Error>, is_returned: bool) -> Fate {
         Ok(Confirmation::Ack(None)) => Fate::Stored,
         Ok(Confirmation::Ack(Some(_))) => Fate::Unclear,
         Ok(Confirmation::Nack(_) | Confirmation::NotRequested) => Fate::Refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use lapin::message::Delivery;
+
+    use super::*;
+
+    type Says = oneshot::Sender<Confirmation>;
+
+    /// A publish to that queue, what the broker is to say of it, and what it is told.
+    fn publish(queue: &str) -> (UnderWay, Says, oneshot::Receiver<Fate>) {
+        let (says, said) = oneshot::channel();
+        let (told, fate) = oneshot::channel();
+        let name = Name::new("", queue, &BasicProperties::default());
+        let publish = Some(Publish { name, told, is_returned: false });
+        let confirming = Box::pin(async move { Ok(said.await.unwrap()) });
+        (UnderWay { publish, confirming }, says, fate)
+    }
+
+    fn stored_with_the_return_of(queue: &str) -> Confirmation {
+        let delivery = Delivery::mock(0, "".into(), queue.into(), false, Vec::new());
+        let (reply_code, reply_text) = (312, "NO_ROUTE".into());
+        Confirmation::Ack(Some(BasicReturnMessage { delivery, reply_code, reply_text }))
+    }
+
+    fn round(under_way: &mut FuturesUnordered<UnderWay>) {
+        let all = hear(under_way, &mut Context::from_waker(std::task::Waker::noop()));
+        tell(all, under_way);
+    }
+
+    #[test]
+    fn a_return_that_another_brings_is_remembered() {
+        let (gone, gone_says, mut gone_told) = publish("gone");
+        let (there, there_says, mut there_told) = publish("there");
+        let mut under_way = FuturesUnordered::from_iter([gone, there]);
+        round(&mut under_way);
+        there_says.send(stored_with_the_return_of("gone")).unwrap();
+        round(&mut under_way);
+        let fate = there_told.try_recv().unwrap();
+        assert!(matches!(fate, Fate::Unclear), "its own return may come: {fate:?}");
+        gone_says.send(Confirmation::Ack(None)).unwrap();
+        round(&mut under_way);
+        let fate = gone_told.try_recv().unwrap();
+        assert!(matches!(fate, Fate::Unroutable), "{fate:?}");
+    }
+
+    #[test]
+    fn nobody_is_told_before_all_that_was_said_is_heard() {
+        let (gone, gone_says, mut gone_told) = publish("gone");
+        let (there, there_says, _there_told) = publish("there");
+        let mut under_way = FuturesUnordered::from_iter([gone, there]);
+        round(&mut under_way);
+        there_says.send(stored_with_the_return_of("gone")).unwrap();
+        gone_says.send(Confirmation::Ack(None)).unwrap();
+        round(&mut under_way);
+        let fate = gone_told.try_recv().unwrap();
+        assert!(matches!(fate, Fate::Unroutable), "{fate:?}");
     }
 }

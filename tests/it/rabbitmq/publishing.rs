@@ -35,6 +35,24 @@ async fn what_is_said_to_be_stored_is_stored_although_queues_vanish() {
     }
 }
 
+/// What is returned meets confirmations of what is stored: each still gets its own answer.
+#[tokio::test]
+async fn what_vanishes_is_not_told_the_fate_of_others() {
+    const JOBS: u64 = 100;
+    let broker = Broker::new();
+    broker.queue.check().await.unwrap();
+    let stranger = Stranger::beside(&broker).await;
+    let jobs: Vec<_> = (1..=JOBS).flat_map(|pr| [command(pr), cleanup(pr)]).collect();
+    for _ in 0..10 {
+        stranger.deletes(&Route::Gate).await;
+        let answers = join_all(jobs.iter().map(|job| broker.queue.publish(job))).await;
+        let stored = jobs.iter().zip(&answers).filter(|(_, answer)| answer.is_ok());
+        let said = stored.filter(|(job, _)| Route::of(&job.job) == Route::Gate).count() as u64;
+        let there = broker.queue.waiting(&Route::Gate).await.unwrap().jobs;
+        assert!(there >= said, "{said} were said to be stored, and {there} are");
+    }
+}
+
 #[tokio::test]
 async fn a_full_queue_refuses_and_keeps_what_it_took() {
     let broker = Broker::with(AmqpSettings { capacity: 2, ..settings(&url()) });

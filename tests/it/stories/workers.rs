@@ -137,18 +137,25 @@ async fn a_paused_projects_deploys_wait_and_go_on_when_it_is_resumed() {
     town.finish().await;
 }
 
-/// A ledger in which every message has ended two workers.
-struct Deadly;
+/// A ledger that says strange things.
+#[derive(Default)]
+struct Strange {
+    /// How many workers every message has ended.
+    deaths: u32,
+    /// Whether it panics when a cleanup asks it.
+    panics: bool,
+}
 
 #[async_trait]
-impl Ledger for Deadly {
+impl Ledger for Strange {
     async fn undertake_cleanup(&self, _: &ProjectName, _: PrNumber) {}
     async fn withdraw_cleanup(&self, _: &ProjectName, _: PrNumber) {}
     async fn is_cleanup_undertaken(&self, _: &ProjectName, _: PrNumber) -> bool {
+        assert!(!self.panics, "a panic of the story");
         false
     }
     async fn begin(&self, _: &str, _: &str) -> u32 {
-        2
+        self.deaths
     }
     async fn end(&self, _: &str, _: &str) {}
     async fn oldest(&self, _: &Route) -> Option<u64> {
@@ -158,7 +165,8 @@ impl Ledger for Deadly {
 
 #[tokio::test]
 async fn a_job_that_ended_two_workers_ends_no_third_one() {
-    let town = Town::of(Setup { ledger: Arc::new(Deadly), ..Setup::default() }).await;
+    let ledger = Arc::new(Strange { deaths: 2, ..Strange::default() });
+    let town = Town::of(Setup { ledger, ..Setup::default() }).await;
     town.pr("add-tax", "revenue", TAXED).await;
     town.until_quiet().await;
     let dead = town.queue.dead();
@@ -166,4 +174,19 @@ async fn a_job_that_ended_two_workers_ends_no_third_one() {
     let reasons = dead.iter().map(|letter| letter.reason.as_str());
     reasons.for_each(|why| assert_eq!(why, "poison: it ended 2 worker processes"));
     town.finish_with(dead.len()).await;
+}
+
+#[tokio::test]
+async fn a_job_that_panics_is_tried_again_and_buried_and_ends_no_worker() {
+    let ledger = Arc::new(Strange { panics: true, ..Strange::default() });
+    let town = Town::of(Setup { ledger, retries: 1, ..Setup::default() }).await;
+    let closed = town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.alice.closes(&closed).await.unwrap();
+    town.until_quiet().await;
+    let letters = town.queue.dead();
+    let reasons: Vec<&str> = letters.iter().map(|letter| letter.reason.as_str()).collect();
+    assert_eq!(reasons, ["the job panicked: a panic of the story"]);
+    assert_eq!(letters[0].attempt, 1, "tried again");
+    town.gated_pr("rename", "orders", "SELECT 1 AS id\n").await;
+    town.finish_with(1).await;
 }

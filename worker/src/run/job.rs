@@ -3,8 +3,11 @@
 //! Owns what is done about messages that are no jobs, panics, jobs that end workers, and deliveries
 //! that are lost while their job runs.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use sluice::job::{Envelope, JobKind};
 use sluice::ledger::Ledger;
 use sluice::observe::{Event, What};
@@ -76,7 +79,7 @@ impl Jobs {
         let disposition = if deaths >= MOST_DEATHS {
             self.poison(&envelope, deaths)
         } else {
-            self.run_supervised(&run, envelope, delivery.attempt()).await
+            self.run_supervised(&run, &envelope, delivery.attempt()).await
         };
         if disposition == Disposition::Requeue {
             // Whoever gets it next, at once, is to find no run that has not ended.
@@ -86,12 +89,18 @@ impl Jobs {
         tokio::join!(run.end(), delivery.settle(disposition)).1
     }
 
-    /// Runs the job on a task of its own, so that a panic ends the job and not its message, and
-    /// passes on what it is told meanwhile.
-    async fn run_supervised(&self, run: &Run<'_>, envelope: Envelope, attempt: u32) -> Disposition {
+    /// Runs the job, and passes on what it is told meanwhile. A panic ends the job and not its
+    /// message.
+    async fn run_supervised(
+        &self,
+        run: &Run<'_>,
+        envelope: &Envelope,
+        attempt: u32,
+    ) -> Disposition {
         let (kind, signals) = (envelope.job.kind(), Signals::default());
-        let (working, told) = (self.deps.clone(), signals.clone());
-        let job = tokio::spawn(async move { perform(&working, &envelope, attempt, told).await });
+        let job = perform(&self.deps, envelope, attempt, signals.clone());
+        // What it leaves behind is behind locks that outlive a panic, and told again.
+        let job = AssertUnwindSafe(job).catch_unwind();
         tokio::pin!(job);
         // The other two never end by themselves.
         let ended = tokio::select! {
@@ -101,7 +110,7 @@ impl Jobs {
         };
         let Settings { redactor, retry, .. } = &*self.deps.settings;
         let left = retry.left(attempt);
-        ended.unwrap_or_else(|panic| panicked(redactor, left, &panic.to_string()))
+        ended.unwrap_or_else(|panic| panicked(redactor, left, said(panic.as_ref())))
     }
 
     /// The end of a job that ends workers.
@@ -147,6 +156,12 @@ impl Run<'_> {
         self.end().await;
         std::future::pending::<()>().await;
     }
+}
+
+/// What a panic says of itself.
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
 }
 
 /// A panic is a fault of ours: it is retried like any other.
