@@ -6,7 +6,7 @@ use crate::job::Cleanup;
 use crate::outcome::{Conclusion, Reason, Stage, Stop};
 use crate::pipeline::bridge::Bridge;
 use crate::pipeline::cx::{Cx, stop_of_engine};
-use crate::pipeline::deploy::{self, clear, free};
+use crate::pipeline::deploy::{clear, free};
 use crate::pipeline::judge;
 use crate::render::checks::{self, CheckKind};
 
@@ -19,10 +19,7 @@ pub(crate) async fn run(cx: &Cx<'_>, job: &Cleanup) -> Result<(), Stop> {
     }
     let facts = cx.stage(Stage::Gate, cx.facts(None)).await?;
     if matches!(facts.state, PrState::Merged(_)) && clear::reservation(cx).await?.is_some() {
-        cx.note("merged: prod is kept for it no longer");
-        deploy::finish_untold(cx, &facts).await?;
-        // Later, while somebody holds it: he frees it, or is gone and it will be reserved.
-        free::prod(cx, &facts.head).await?;
+        free::merged(cx, &facts).await?;
     }
     if undertaken || facts.state == PrState::Open || was_deployed(cx, &facts) {
         cx.note("there is nothing to clean up");

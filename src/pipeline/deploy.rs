@@ -89,8 +89,7 @@ pub(crate) async fn run(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
 /// speak of it. When it was merged, nothing more comes of what prod may have been kept for.
 async fn superseded(cx: &Cx<'_>, job: &Deploy, facts: Facts) -> Result<(), Stop> {
     if matches!(facts.state, PrState::Merged(_)) && clear::reservation(cx).await?.is_some() {
-        cx.note("merged with another head: prod is kept for it no longer");
-        free::prod(cx, &job.head).await?;
+        free::merged(cx, &facts).await?;
     }
     cx.tell(What::DeployEnded(DeployOutcome::Refused));
     look_again(cx, job).await?;
@@ -268,6 +267,9 @@ async fn resumed(cx: &Cx<'_>, desk: &Desk<'_>) -> Result<Deployed, Stop> {
     let keeper = cx.deps.keeper();
     let looked = hold(&keeper, wish, async |lease| {
         let facts = cx.stage(Stage::Gate, cx.facts(desk.job.command.as_ref())).await?;
+        if !cx.policy(&facts).await?.is_production(&facts.base_branch) {
+            return Err(merged_elsewhere(&facts.base_branch));
+        }
         if lease.was_reserved() && matches!(facts.state, PrState::Merged(_)) {
             lease.give_back(Release::Free);
             cx.tell(What::AppliedNotMerged(false));
@@ -290,6 +292,12 @@ async fn resumed(cx: &Cx<'_>, desk: &Desk<'_>) -> Result<Deployed, Stop> {
     cx.note("prod has what was merged: cleaning up");
     clean_up(cx, desk, &facts, bridge).await;
     Ok(Deployed { done: None, merged: Merged::As(merged) })
+}
+
+fn merged_elsewhere(branch: &str) -> Stop {
+    let branch = render::markdown::code(branch);
+    let sentence = format!("This pull request was merged into {branch}, which is not production.");
+    Stop::refused(Reason::NotProduction, sentence)
 }
 
 /// It was merged while this deploy waited. When another copy of this very job did that (its message

@@ -35,7 +35,7 @@ pub(crate) struct Busy {
     /// Whether somebody holds prod.
     pub(crate) prod: bool,
     /// Which pull request and head prod is reserved for, or will be once its lease has run out.
-    pub(crate) kept: Option<(PrNumber, Sha)>,
+    pub(crate) kept: Option<(PrNumber, Option<Sha>)>,
     pub(crate) gates: Line,
     pub(crate) deploys: Line,
     /// The longest that nothing may be seen of a job that is alive.
@@ -81,7 +81,7 @@ impl Busy {
             now_ms,
             working: leases.iter().filter(held).map(|lease| lease.owner.pr).collect(),
             prod: leases.iter().filter(held).any(|lease| lease.key == prod),
-            kept: kept.and_then(|lease| Some((lease.owner.pr, lease.kept_for.clone()?))),
+            kept: kept.map(|lease| (lease.owner.pr, lease.kept_for.clone())),
             gates: Line::look(deps, &Route::Gate, now_ms).await?,
             deploys: Line::look(deps, &Route::Deploy(name.clone()), now_ms).await?,
             quiet: settings.left_open_after + longest,

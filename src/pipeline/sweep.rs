@@ -1,4 +1,5 @@
-//! The sweep: finds the open pull requests that no event will lead anybody to.
+//! The sweep: finds the open pull requests that no event will lead anybody to, and the closed ones
+//! that prod is still kept for.
 //!
 //! A webhook that never came, a job that was lost with its process: what is missing then can be
 //! seen on GitHub. Owns which heads need a look, and asks for it; the look itself decides what
@@ -76,7 +77,7 @@ pub struct Sweeper {
 /// A look that was asked for.
 struct Asked {
     need: Need,
-    head: Sha,
+    head: Option<Sha>,
     at: Instant,
     times: u32,
 }
@@ -153,8 +154,8 @@ impl Sweeper {
         }
     }
 
-    /// Reads all open pull requests, one request for each 50, and asks for a look at each head that
-    /// needs one. Says it to the observer, however it ends.
+    /// Reads all open pull requests, one request for each 50, asks for a look at each head that
+    /// needs one, and for the cleanup of what prod is kept for and is open no more. Says it to the observer, however it ends.
     pub async fn sweep(&mut self, deps: &Deps) -> Result<Swept, SweepError> {
         let swept = self.sweep_pages(deps).await;
         let outcome = if swept.is_ok() { "done" } else { "failed" };
@@ -183,15 +184,15 @@ impl Sweeper {
         }
         if after.is_some() {
             tracing::warn!(repository = %self.repository, "more open pull requests than are swept");
-        } else {
-            swept.cleanups = self.find_left(deps, (&projects, &open), &mut needy).await?;
         }
+        swept.cleanups = self.find_left(deps, (&projects, &open), &mut needy).await?;
         self.asked.retain(|pull, _| needy.contains(pull));
         Ok(swept)
     }
 
-    /// Asks for the cleanup of what is closed and has prod kept for it: its own was lost, or is on
-    /// its way and will find nothing left.
+    /// Asks for the cleanup of what is not among the open ones and has prod kept for it: its own
+    /// was lost, or is on its way and will find nothing left. One that is open after all changes
+    /// nothing.
     async fn find_left(
         &mut self,
         deps: &Deps,
@@ -206,9 +207,9 @@ impl Sweeper {
             }
             let pull_of = (project.name.clone(), *pr);
             needy.insert(pull_of.clone());
-            if let Some(asked) = self.to_be_asked(deps, (&pull_of, head), Need::Cleanup) {
+            if let Some(asked) = self.to_be_asked(deps, (&pull_of, head.as_ref()), Need::Cleanup) {
                 let job = Cleanup { project: project.name.clone(), pr: *pr };
-                ask_for(deps, Job::Cleanup(job), (head, Need::Cleanup)).await?;
+                ask_for(deps, Job::Cleanup(job), Need::Cleanup).await?;
                 self.asked.insert(pull_of, asked);
                 cleanups += 1;
             }
@@ -229,8 +230,8 @@ impl Sweeper {
                 let Some(need) = needs_look(pull, project, busy) else { continue };
                 needy.insert((project.name.clone(), pull.number));
                 let pull_of = (project.name.clone(), pull.number);
-                if let Some(asked) = self.to_be_asked(deps, (&pull_of, &pull.head), need) {
-                    ask_for(deps, look(project, pull), (&pull.head, need)).await?;
+                if let Some(asked) = self.to_be_asked(deps, (&pull_of, Some(&pull.head)), need) {
+                    ask_for(deps, look(project, pull), need).await?;
                     // Not before it is stored: who notes it first forgets it when that fails.
                     self.asked.insert(pull_of, asked);
                     looks += 1;
@@ -244,12 +245,12 @@ impl Sweeper {
     fn to_be_asked(
         &self,
         deps: &Deps,
-        (pull_of, head): (&(ProjectName, PrNumber), &Sha),
+        (pull_of, head): (&(ProjectName, PrNumber), Option<&Sha>),
         need: Need,
     ) -> Option<Asked> {
         let now = deps.clock.instant();
         let before = self.asked.get(pull_of);
-        let before = before.filter(|asked| asked.need == need && asked.head == *head);
+        let before = before.filter(|asked| asked.need == need && asked.head.as_ref() == head);
         let times = match before {
             None => 0,
             // A review is looked at once: not every one changes what we show.
@@ -263,7 +264,7 @@ impl Sweeper {
                 asked.times + 1
             }
         };
-        Some(Asked { need, head: head.clone(), at: now, times })
+        Some(Asked { need, head: head.cloned(), at: now, times })
     }
 }
 
@@ -311,12 +312,12 @@ fn look(project: &Project, pull: &OpenPull) -> Job {
     })
 }
 
-async fn ask_for(deps: &Deps, job: Job, (head, need): (&Sha, Need)) -> Result<(), SweepError> {
+async fn ask_for(deps: &Deps, job: Job, need: Need) -> Result<(), SweepError> {
     let now = deps.clock.now();
     let envelope = Envelope::new(job, &format!("sweep-{}", unix_ms(now)), unix_ms(now));
     deps.queue.publish(&envelope).await?;
     let job = envelope.job_ref();
-    tracing::info!(job = %job.id, head = head.short(), ?need, "a sweep asks for a job");
+    tracing::info!(job = %job.id, pr = %job.pr, ?need, "a sweep asks for a job");
     deps.observer.observe(&Event { at: now, job: Some(job), what: What::Published });
     Ok(())
 }

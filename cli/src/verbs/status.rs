@@ -230,7 +230,12 @@ impl Status {
 
     fn say_lease(&self, Leased { lease, url }: &Leased, out: &mut String) {
         let LeaseInfo { key, owner, epoch, .. } = lease;
-        let head = owner.head.as_ref().map(|head| format!(" at {}", head.short()));
+        let head = match lease.standing {
+            // A newer head of the pull request may have held it since.
+            Standing::Reserved => lease.kept_for.as_ref().or(owner.head.as_ref()),
+            Standing::Held | Standing::Resting { .. } => owner.head.as_ref(),
+        };
+        let head = head.map(|head| format!(" at {}", head.short()));
         let whose = format!("PR #{}{}", owner.pr, head.unwrap_or_default());
         let since_then = since(self.now_ms, lease.since_ms);
         let _ = match lease.standing {
@@ -332,6 +337,7 @@ fn leased_json(Leased { lease, url }: &Leased) -> Value {
         Standing::Reserved => ("reserved", None),
         Standing::Resting { left } => ("resting", Some(millis(left))),
     };
+    let kept_for = lease.kept_for.as_ref().filter(|_| lease.give_back == Release::Reserve);
     json!({
         "key": key.to_string(),
         "project": key.project().as_str(),
@@ -342,6 +348,7 @@ fn leased_json(Leased { lease, url }: &Leased) -> Value {
             Release::Free => "free",
             Release::Reserve => "reserved",
         },
+        "kept_for": kept_for.map(|head| head.as_str()),
         "host": owner.host,
         "job": owner.job.as_str(),
         "pr": owner.pr.0,

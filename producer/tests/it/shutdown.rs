@@ -69,3 +69,15 @@ async fn a_webhook_in_hand_is_finished() {
     assert_eq!(world.stored(), ["approval:w:7:d-1"]);
     world.finish().await;
 }
+
+#[tokio::test]
+async fn it_ends_when_what_it_answered_is_marked() {
+    let mut world = World::new().await;
+    world.deliveries_are_marked(false);
+    assert_eq!(status(world.delivery("d-1", "pull_request", &opened())).await, 200);
+    world.shutdown.cancel();
+    let ended = tokio::time::timeout(Duration::from_millis(200), &mut world.running).await;
+    assert!(ended.is_err(), "it ended before the mark");
+    world.deliveries_are_marked(true);
+    world.finish().await;
+}

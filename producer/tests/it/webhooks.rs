@@ -1,5 +1,7 @@
 //! Who is believed, what is stored, and what GitHub is told.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::world::{Given, HEAD, Mood, World, opened, project, sign, status};
@@ -72,6 +74,21 @@ async fn copies_that_arrive_together_are_one_job() {
     for copy in copies {
         assert_eq!(copy.await.unwrap(), 200);
     }
+    assert_eq!(world.stored(), ["approval:w:7:d-1"]);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn an_answer_does_not_wait_for_the_mark_and_a_copy_does() {
+    let world = World::new().await;
+    world.deliveries_are_marked(false);
+    let delivery = || world.delivery("d-1", "pull_request", &opened());
+    assert_eq!(status(delivery()).await, 200);
+    let mut copy = tokio::spawn(status(delivery()));
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut copy).await;
+    assert!(early.is_err(), "the copy did not wait for the mark of the first");
+    world.deliveries_are_marked(true);
+    assert_eq!(copy.await.unwrap(), 200);
     assert_eq!(world.stored(), ["approval:w:7:d-1"]);
     world.finish().await;
 }

@@ -12,8 +12,9 @@ use sluice::clock::SystemClock;
 use sluice::config::Secret;
 use sluice::job::Envelope;
 use sluice::lease::memory::MemoryLeases;
+use sluice::ledger::Processed;
 use sluice::metrics::Metrics;
-use sluice::names::{ProjectName, Repository};
+use sluice::names::{DeliveryId, ProjectName, Repository};
 use sluice::observe::{Event, Observer, What};
 use sluice::project::{Approvals, OldHead, Project, Python, SharesRepository};
 use sluice::queue::{Deliveries, Queue, QueueError, Route, Waiting};
@@ -84,6 +85,24 @@ impl Queue for MoodyQueue {
     }
 }
 
+/// What remembers deliveries, and may take its time to.
+pub(crate) struct Reluctant {
+    memory: RecentDeliveries,
+    marks: watch::Sender<bool>,
+}
+
+#[async_trait]
+impl Processed for Reluctant {
+    async fn contains(&self, delivery: &DeliveryId) -> bool {
+        self.memory.contains(delivery).await
+    }
+
+    async fn mark(&self, delivery: &DeliveryId) {
+        self.marks.subscribe().wait_for(|marks| *marks).await.unwrap();
+        self.memory.mark(delivery).await;
+    }
+}
+
 /// Writes down what it is told: `webhook push push`, `published approval w#7`.
 #[derive(Default)]
 pub(crate) struct Diary(Mutex<Vec<String>>);
@@ -105,6 +124,7 @@ impl Observer for Diary {
 pub(crate) struct World {
     pub(crate) queue: Arc<MoodyQueue>,
     pub(crate) diary: Arc<Diary>,
+    processed: Arc<Reluctant>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) running: JoinHandle<()>,
     pub(crate) url: String,
@@ -137,9 +157,13 @@ impl World {
             stored: Mutex::default(),
         });
         let diary = Arc::new(Diary::default());
+        let processed = Arc::new(Reluctant {
+            memory: RecentDeliveries::new(Arc::new(SystemClock)),
+            marks: watch::Sender::new(true),
+        });
         let deps = Deps {
             queue: queue.clone(),
-            processed: Arc::new(RecentDeliveries::new(Arc::new(SystemClock))),
+            processed: processed.clone(),
             leases: Arc::new(MemoryLeases::new(Arc::new(SystemClock))),
             clock: Arc::new(SystemClock),
             observer: diary.clone(),
@@ -156,7 +180,12 @@ impl World {
         let url = format!("http://{}", bound.address());
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(serve(bound, settings, deps, shutdown.clone()));
-        Self { queue, diary, shutdown, running, url, client: reqwest::Client::new() }
+        let client = reqwest::Client::new();
+        Self { queue, diary, processed, shutdown, running, url, client }
+    }
+
+    pub(crate) fn deliveries_are_marked(&self, marks: bool) {
+        self.processed.marks.send_replace(marks);
     }
 
     pub(crate) fn queue_is(&self, mood: Mood) {

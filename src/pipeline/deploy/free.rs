@@ -3,20 +3,32 @@
 use crate::github::Facts;
 use crate::lease::hold::{Lease, hold};
 use crate::lease::{Release, Wait, Wish};
-use crate::names::{Environment, Sha};
+use crate::names::Environment;
 use crate::observe::What;
 use crate::outcome::{Stage, Stop};
 use crate::pipeline::bridge::Bridge;
 use crate::pipeline::cx::Cx;
+use crate::pipeline::deploy;
 use crate::pipeline::deploy::clear::Desk;
 use crate::pipeline::deploy::plan;
 use crate::pipeline::deploy::ticket::Ticket;
 
-/// Gives prod to everybody again: main has what it was kept for, or people decided otherwise.
-pub(crate) async fn prod(cx: &Cx<'_>, head: &Sha) -> Result<(), Stop> {
+/// Gives a prod that is kept for a merged pull request to everybody again, unless that was merged
+/// to where main does not get it. [`Stop::Later`] while somebody works under it: he frees it
+/// himself, or is gone, and it will be reserved. A deploy that never said how it ended is asked for
+/// once more, under the lease: once, however often this has to come back.
+pub(crate) async fn merged(cx: &Cx<'_>, facts: &Facts) -> Result<(), Stop> {
+    if !cx.policy(facts).await?.is_production(&facts.base_branch) {
+        cx.note("merged, and not into production: prod stays reserved");
+        return Ok(());
+    }
     let prod = Environment::prod();
-    let wish = Wish::environment(&cx.job, head, &prod, Wait::No, &cx.cancel);
+    let wish = Wish::environment(&cx.job, &facts.head, &prod, Wait::No, &cx.cancel);
     hold(&cx.deps.keeper(), wish, async |lease| {
+        if lease.was_reserved() {
+            cx.note("merged: prod is kept for it no longer");
+            deploy::finish_untold(cx, facts).await?;
+        }
         lease.give_back(Release::Free);
         Ok(())
     })

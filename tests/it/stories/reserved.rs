@@ -3,11 +3,13 @@
 
 use sluice::lease::Standing;
 use sluice::names::{PrNumber, Sha};
+use sluice::observe::What;
 use sluice::outcome::{DeployOutcome, Disposition, Reason};
 use sluice::pipeline::sweep::{Sweeper, Swept};
 use sluice::pipeline::{Signals, perform};
-use sluice_sim::Pr;
 use sluice_sim::faults::{Answer, Matching, WebhookFault};
+use sluice_sim::world::{CheckConclusion, CheckRunChange, Identity};
+use sluice_sim::{Pr, World};
 
 use super::kept::{
     RENAMED, RESERVED, is_merged_by_hand, merges_are_refused, prod_is_reserved, the_next_deploys,
@@ -16,6 +18,9 @@ use super::kept::{
 use crate::town::{DEPLOY, PATIENCE, TAXED, Town};
 
 const ELSEWHERE: [(&str, Option<&str>); 1] = [("README.md", Some("Nobody has seen this.\n"))];
+
+/// What a deploy that never ended is asked for with.
+const ASKED: &str = "asking for it again";
 
 /// Applied and not merged: its job has failed for good, and prod is reserved for its head.
 async fn left_unmerged(town: &Town) -> (Pr, Sha) {
@@ -93,7 +98,7 @@ async fn prod_is_freed_though_a_deploy_that_is_gone_had_undertaken_the_cleanup()
 /// A deploy whose worker was killed when GitHub had merged and not answered yet. Nobody gets its
 /// message again: it has ended workers before.
 async fn dies_when_it_has_merged(town: &Town, pr: &Pr) {
-    let matching = Matching::Rest { method: "PUT".to_owned(), path: "/merge".to_owned() };
+    let matching = Matching::GraphQl("mergePullRequest".to_owned());
     town.spoils(|faults| faults.answer(matching, 1, Answer::SlowAfterEffect(PATIENCE))).await;
     let (deps, deploy) = (town.deps.clone(), town.deploy_of(pr, &town.head(pr)));
     let job = async move { Box::pin(perform(&deps, &deploy, 0, Signals::default())).await };
@@ -114,10 +119,72 @@ async fn a_merge_frees_the_prod_of_a_deploy_that_nobody_takes_up_again() {
     assert_eq!(held[0].standing, Standing::Held, "its time is not over: {held:#?}");
     town.until_deployed(&pr).await;
     town.until_quiet().await;
+    assert_eq!(town.notes(&pr).matches(ASKED).count(), 1, "{}", town.all());
     assert_eq!(town.deploys(&pr), [DeployOutcome::Deployed]);
     assert!(!town.warehouse.has("warehouse_1"), "removed");
     town.carol.approves(&next).await.unwrap();
     the_next_deploys(town, &next, 0).await;
+}
+
+#[tokio::test]
+async fn a_merge_frees_the_prod_of_a_deploy_that_is_dead_and_was_told() {
+    let town = town(1).await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.carol.quietly().approves(&pr).await.unwrap();
+    dies_when_it_has_merged(&town, &pr).await;
+    let (repository, head) = (town.repository.clone(), town.see(&pr).head);
+    let conclude = move |world: &mut World| {
+        let change = CheckRunChange {
+            conclusion: Some(CheckConclusion::Failure),
+            ..CheckRunChange::default()
+        };
+        let runs = world.repository(&repository)?.latest_runs(&head);
+        let id = runs.into_iter().find(|run| run.name == DEPLOY).map(|run| run.id).unwrap();
+        world.quietly(|world| world.update_check_run(&Identity::App, &repository, id, change))
+    };
+    town.github.change(conclude).await.unwrap();
+    town.until_quiet().await;
+    assert!(town.held().await.is_empty(), "{:#?}", town.held().await);
+    assert_eq!(town.metric(RESERVED).as_deref(), Some("0"));
+    assert_eq!(town.notes(&pr).matches(ASKED).count(), 0, "{}", town.all());
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_merge_by_hand_takes_nothing_from_a_deploy_that_applies() {
+    let town = town(1).await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.warehouse.hold_apply("prod");
+    town.carol.approves(&pr).await.unwrap();
+    town.warehouse.until_applying("prod").await;
+    is_merged_by_hand(&town, &pr).await;
+    let comes_back = |what: &What| matches!(what, What::Settled { disposition: "later", .. });
+    town.until_told(&pr, comes_back).await;
+    let held = town.held().await;
+    assert!(held.iter().any(|lease| lease.key.to_string().ends_with("/prod")), "{held:#?}");
+    town.warehouse.release();
+    town.until_quiet().await;
+    assert_eq!(town.notes(&pr).matches(ASKED).count(), 0, "{}", town.all());
+    assert_eq!(town.in_prod("revenue").as_deref(), Some(TAXED));
+    assert_eq!(town.metric(RESERVED).as_deref(), Some("0"));
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_merge_elsewhere_leaves_prod_reserved() {
+    let town = town(1).await;
+    let (pr, head) = left_unmerged(&town).await;
+    town.bob.pushes_to_branch(&town.repository, "staging", &ELSEWHERE).await.unwrap();
+    town.alice.retargets(&pr, "staging").await.unwrap();
+    town.until_quiet().await;
+    is_merged_by_hand(&town, &pr).await;
+    town.until_quiet().await;
+    prod_is_reserved(&town).await;
+    town.is_asked_to_deploy(&pr, &head).await;
+    assert_eq!(town.refusals(&pr).last(), Some(&Reason::NotProduction));
+    prod_is_reserved(&town).await;
+    assert_eq!(town.on_main("revenue").unwrap(), "SELECT 1 AS revenue\n");
+    town.finish_with(1).await;
 }
 
 #[tokio::test]

@@ -9,11 +9,15 @@ use super::*;
 fn lease(standing: Standing) -> LeaseInfo {
     let project = ProjectName::new("warehouse").unwrap();
     let head = Sha::new("ab00000000000000000000000000000000000001").unwrap();
+    let kept_for = Sha::new("cd00000000000000000000000000000000000002").unwrap();
     LeaseInfo {
         key: LeaseKey::Environment(project.clone(), Environment::prod()),
         standing,
-        give_back: Release::Free,
-        kept_for: None,
+        give_back: match standing {
+            Standing::Reserved => Release::Reserve,
+            Standing::Held | Standing::Resting { .. } => Release::Free,
+        },
+        kept_for: Some(kept_for),
         owner: Owner {
             nonce: "never shown".to_owned(),
             job: JobId::of_deploy(&project, PrNumber(7), &head),
@@ -114,7 +118,7 @@ fn what_people_read() {
       warehouse/prod  held for PR #7 at ab00000, for 1 min 40 s, epoch 41
         https://github.com/acme/warehouse/pull/7
         by sluice-worker on w1, process 12; backfill; renewed 4 s ago
-      warehouse/prod  reserved for PR #7 at ab00000, for 1 min 40 s, epoch 41
+      warehouse/prod  reserved for PR #7 at cd00000, for 1 min 40 s, epoch 41
         https://github.com/acme/warehouse/pull/7
       warehouse/prod  rests after PR #7 at ab00000 lost it, free in 20 s, epoch 41
         https://github.com/acme/warehouse/pull/7
