@@ -155,7 +155,8 @@ impl Sweeper {
     }
 
     /// Reads all open pull requests, one request for each 50, asks for a look at each head that
-    /// needs one, and for the cleanup of what prod is kept for and is open no more. Says it to the observer, however it ends.
+    /// needs one, and for the cleanup of what prod is kept for and is open no more. Says it to the
+    /// observer, however it ends.
     pub async fn sweep(&mut self, deps: &Deps) -> Result<Swept, SweepError> {
         let swept = self.sweep_pages(deps).await;
         let outcome = if swept.is_ok() { "done" } else { "failed" };

@@ -28,8 +28,8 @@ use answer::Answer;
 use body::Bodies;
 use signature::Signature;
 
-/// How many deliveries can be stored side by side without waiting for each other, and how many marks
-/// can be made beside them; more than are ever in flight.
+/// How many deliveries can be stored side by side without waiting for each other, and how many
+/// marks can be made beside them; more than are ever in flight.
 const STRIPES: usize = 64;
 
 /// What all requests share.
