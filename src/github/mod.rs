@@ -133,6 +133,8 @@ pub struct MergedCommit {
     pub tree: Sha,
     /// The tree of the project's folder in it; `None` when the folder is gone.
     pub project_tree: Option<Sha>,
+    /// The branch that got it: the base of the pull request when it was merged.
+    pub into: String,
 }
 
 /// One review.

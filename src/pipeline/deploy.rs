@@ -268,7 +268,7 @@ async fn resumed(cx: &Cx<'_>, desk: &Desk<'_>) -> Result<Deployed, Stop> {
     let looked = hold(&keeper, wish, async |lease| {
         let facts = cx.stage(Stage::Gate, cx.facts(desk.job.command.as_ref())).await?;
         if !cx.policy(&facts).await?.is_production(&facts.base_branch) {
-            return Err(merged_elsewhere(&facts.base_branch));
+            return Err(merged_elsewhere(&facts.base_branch, lease));
         }
         if lease.was_reserved() && matches!(facts.state, PrState::Merged(_)) {
             lease.give_back(Release::Free);
@@ -294,9 +294,19 @@ async fn resumed(cx: &Cx<'_>, desk: &Desk<'_>) -> Result<Deployed, Stop> {
     Ok(Deployed { done: None, merged: Merged::As(merged) })
 }
 
-fn merged_elsewhere(branch: &str) -> Stop {
+/// Main lacks it. Prod may run it all the same.
+fn merged_elsewhere(branch: &str, lease: &Lease) -> Stop {
     let branch = render::markdown::code(branch);
-    let sentence = format!("This pull request was merged into {branch}, which is not production.");
+    let prod = match lease.was_reserved() {
+        true => {
+            "Prod may run the change already, so it stays reserved, and every other deploy waits: \
+             bring the change to the production branch or take it out of prod, and then free prod \
+             (`sluice unlock`)."
+        }
+        false => "Prod was left as it is.",
+    };
+    let sentence =
+        format!("This pull request was merged into {branch}, which is not production. {prod}");
     Stop::refused(Reason::NotProduction, sentence)
 }
 

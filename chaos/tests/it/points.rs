@@ -28,6 +28,10 @@ const OFTEN: [&str; 8] = [
     "ledger.end",
 ];
 
+/// What comes by chance only, and so is no point to die at: a sweep asks for a cleanup when it
+/// comes between a merge and the end of the lease of a worker that died of it.
+const BY_CHANCE: &str = "queue.publish.cleanup";
+
 /// A round: a worker dies at that point, after it was passed so many times.
 type Round = (&'static str, When, u32);
 
@@ -60,8 +64,10 @@ async fn a_worker_is_killed_before_and_after_every_effect() {
     let towns: [usize; TOWNS] = std::array::from_fn(|number| number);
     let [a, b, c] = towns.map(working);
     tokio::join!(a, b, c);
+    let mut passed = passed.into_inner().unwrap();
+    passed.remove(BY_CHANCE);
     let named: BTreeSet<String> = EFFECTS.iter().map(|effect| (*effect).to_owned()).collect();
-    assert_eq!(passed.into_inner().unwrap(), named, "the sorts of effects that workers have");
+    assert_eq!(passed, named, "the sorts of effects that workers have");
 }
 
 /// The sorts of effects that the workers of a town came by.

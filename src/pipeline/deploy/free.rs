@@ -18,9 +18,9 @@ use crate::pipeline::deploy::ticket::Ticket;
 /// himself, or is gone, and it will be reserved. A deploy that never said how it ended is asked for
 /// once more, under the lease: once, however often this has to come back.
 pub(crate) async fn merged(cx: &Cx<'_>, facts: &Facts) -> Result<(), Stop> {
-    if !cx.policy(facts).await?.is_production(&facts.base_branch) {
+    if !is_production(cx, facts).await? {
         cx.note("merged, and not into production: prod stays reserved");
-        return Ok(());
+        return deploy::finish_untold(cx, facts).await;
     }
     let prod = Environment::prod();
     let wish = Wish::environment(&cx.job, &facts.head, &prod, Wait::No, &cx.cancel);
@@ -35,6 +35,20 @@ pub(crate) async fn merged(cx: &Cx<'_>, facts: &Facts) -> Result<(), Stop> {
     .await?;
     cx.tell(What::AppliedNotMerged(false));
     Ok(())
+}
+
+/// Whether what was merged is in production now. A configuration that cannot be read is no answer:
+/// who asked has to come back, or prod stays reserved and nobody knows.
+async fn is_production(cx: &Cx<'_>, facts: &Facts) -> Result<bool, Stop> {
+    match cx.policy(facts).await {
+        Ok(policy) => Ok(policy.is_production(&facts.base_branch)),
+        Err(Stop::Refused(why)) => {
+            let why = Stop::Refused(why);
+            let what = format!("nobody can say whether it was merged into production: {why}");
+            Err(Stop::Broken { what, source: None })
+        }
+        Err(stop) => Err(stop),
+    }
 }
 
 /// Frees a prod that an earlier try had reserved, after an apply that failed in order, when prod is

@@ -12,7 +12,7 @@ use crate::pipeline::cx::{Cx, Ended};
 use crate::pipeline::deploy::clear::Desk;
 use crate::pipeline::deploy::ticket::Ticket;
 use crate::render::checks::{self, CheckKind};
-use crate::render::deploy;
+use crate::render::{self, deploy};
 
 /// A merge that GitHub refuses is tried again first after this long, then after twice as long each
 /// time, up to [`AGAIN_AT_MOST`].
@@ -37,13 +37,15 @@ pub(crate) enum NotMerged {
     Refused(String),
     /// There is a newer head: people have to decide.
     HeadMoved,
+    /// It was merged, and main did not get it: people have to decide. Where, in words.
+    Elsewhere(String),
 }
 
 impl NotMerged {
     /// What GitHub says.
     pub(crate) fn why(&self) -> &str {
         match self {
-            Self::Refused(why) => why,
+            Self::Refused(why) | Self::Elsewhere(why) => why,
             Self::HeadMoved => "The pull request has a newer head than the one that was deployed.",
         }
     }
@@ -56,6 +58,10 @@ impl NotMerged {
                 "Approve the newer head to have it deployed and merged, or put the deployed one \
                  back."
             }
+            Self::Elsewhere(_) => {
+                "Bring the change to the production branch, or take it out of prod; then free prod \
+                 (`sluice unlock`)."
+            }
         }
     }
 
@@ -66,6 +72,7 @@ impl NotMerged {
                 Stop::Broken { what: format!("deployed, not merged: {why}"), source: None }
             }
             Self::HeadMoved => Stop::refused(Reason::HeadMoved, self.why()),
+            Self::Elsewhere(why) => Stop::refused(Reason::NotProduction, why.as_str()),
         }
     }
 }
@@ -107,6 +114,7 @@ pub(crate) async fn run(
     };
     let required = ticket.facts().required_pending.contains(&own(cx));
     let merged = merged(cx, desk, &merge, (lease, required)).await;
+    let merged = merged.map(|merged| merged.and_then(|commit| in_production(desk, commit)));
     cx.tell(What::AppliedNotMerged(!matches!(merged, Ok(Ok(_)))));
     if !matches!(merged, Ok(Ok(_))) {
         cx.deps.ledger.withdraw_cleanup(&cx.project.name, cx.job.pr).await;
@@ -173,6 +181,16 @@ async fn merged(
             }
         }
     }
+}
+
+/// Main has it. GitHub merges into whatever is the base at that moment, which people can change.
+fn in_production(desk: &Desk<'_>, commit: MergedCommit) -> Result<MergedCommit, NotMerged> {
+    if desk.policy.is_production(&commit.into) {
+        return Ok(commit);
+    }
+    let branch = render::markdown::code(&commit.into);
+    let why = format!("It was merged into {branch} instead, which is not production.");
+    Err(NotMerged::Elsewhere(why))
 }
 
 /// What was merged is what was planned: the whole tree, or at least the project's part of it when

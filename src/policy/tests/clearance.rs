@@ -24,7 +24,12 @@ fn judged(
 }
 
 fn merged() -> PrState {
-    PrState::Merged(MergedCommit { sha: sha("3e36ed"), tree: sha("7ee"), project_tree: None })
+    PrState::Merged(MergedCommit {
+        sha: sha("3e36ed"),
+        tree: sha("7ee"),
+        project_tree: None,
+        into: "main".to_owned(),
+    })
 }
 
 #[test]

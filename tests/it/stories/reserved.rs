@@ -20,7 +20,7 @@ use crate::town::{DEPLOY, PATIENCE, TAXED, Town};
 const ELSEWHERE: [(&str, Option<&str>); 1] = [("README.md", Some("Nobody has seen this.\n"))];
 
 /// What a deploy that never ended is asked for with.
-const ASKED: &str = "asking for it again";
+const ASKED: &str = "never said how it ended";
 
 /// Applied and not merged: its job has failed for good, and prod is reserved for its head.
 async fn left_unmerged(town: &Town) -> (Pr, Sha) {
@@ -165,6 +165,7 @@ async fn a_merge_by_hand_takes_nothing_from_a_deploy_that_applies() {
     town.warehouse.release();
     town.until_quiet().await;
     assert_eq!(town.notes(&pr).matches(ASKED).count(), 0, "{}", town.all());
+    assert_eq!(town.deploys(&pr).len(), 1, "{}", town.all());
     assert_eq!(town.in_prod("revenue").as_deref(), Some(TAXED));
     assert_eq!(town.metric(RESERVED).as_deref(), Some("0"));
     town.finish().await;
@@ -179,12 +180,47 @@ async fn a_merge_elsewhere_leaves_prod_reserved() {
     town.until_quiet().await;
     is_merged_by_hand(&town, &pr).await;
     town.until_quiet().await;
+    assert!(town.notes(&pr).contains("not into production"), "{}", town.all());
     prod_is_reserved(&town).await;
     town.is_asked_to_deploy(&pr, &head).await;
     assert_eq!(town.refusals(&pr).last(), Some(&Reason::NotProduction));
+    let says = town.says(&pr, DEPLOY);
+    assert!(says.contains("stays reserved") && says.contains("sluice unlock"), "{says}");
     prod_is_reserved(&town).await;
     assert_eq!(town.on_main("revenue").unwrap(), "SELECT 1 AS revenue\n");
     town.finish_with(1).await;
+}
+
+#[tokio::test]
+async fn a_merge_of_ours_that_went_elsewhere_leaves_prod_reserved() {
+    let town = town(1).await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.bob.pushes_to_branch(&town.repository, "staging", &ELSEWHERE).await.unwrap();
+    let retargeted = pr.clone();
+    let hook = move |world: &mut World| {
+        world.retarget(&Identity::user("alice"), &retargeted, "staging").unwrap();
+    };
+    town.spoils(|faults| faults.before_merge = Some(Box::new(hook))).await;
+    town.carol.approves(&pr).await.unwrap();
+    town.until_quiet().await;
+    assert!(town.see(&pr).is_merged());
+    prod_is_reserved(&town).await;
+    assert_eq!(town.deploys(&pr), [DeployOutcome::AppliedNotMerged], "{}", town.all());
+    let says = town.says(&pr, DEPLOY);
+    assert!(says.contains("staging") && says.contains("sluice unlock"), "{says}");
+    assert_eq!(town.on_main("revenue").unwrap(), "SELECT 1 AS revenue\n");
+    town.finish_with(0).await;
+}
+
+#[tokio::test]
+async fn a_merge_that_nobody_can_judge_is_not_forgotten() {
+    let town = town(1).await;
+    let (pr, _) = left_unmerged(&town).await;
+    town.warehouse.breaks_the_configuration();
+    is_merged_by_hand(&town, &pr).await;
+    town.until_quiet().await;
+    prod_is_reserved(&town).await;
+    town.finish_with(2).await;
 }
 
 #[tokio::test]

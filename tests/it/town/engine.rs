@@ -53,6 +53,8 @@ struct Data {
     applied: Vec<String>,
     /// The next apply to prod ends with the bridge, which then says nothing more.
     kills_a_bridge: bool,
+    /// No configuration can be read.
+    is_misconfigured: bool,
 }
 
 #[derive(Default, Clone)]
@@ -109,6 +111,11 @@ impl Warehouse {
         let deployed = data.environments.entry(environment.to_owned()).or_default();
         deployed.plan_id = plan_id;
         deployed.models.insert(model.to_owned(), sql.to_owned());
+    }
+
+    /// From now on no configuration can be read.
+    pub fn breaks_the_configuration(&self) {
+        self.data.lock().unwrap().is_misconfigured = true;
     }
 
     /// Kills the bridge of the next apply to prod.
@@ -190,6 +197,9 @@ impl Engine for Scripted {
         base: &Sha,
         policy: &PolicySha,
     ) -> Result<Arc<Policy>, EngineError> {
+        if self.warehouse.data.lock().unwrap().is_misconfigured {
+            return Err(declared(Fault::Config, "no such gateway"));
+        }
         if let Some(known) = self.policies.lock().unwrap().get(policy) {
             return Ok(known.clone());
         }

@@ -40,6 +40,7 @@ pub(super) fn state(standing: &Standing, path: &str) -> Result<PrState, Failure>
             sha: commit.oid.clone(),
             tree: commit.tree.oid.clone(),
             project_tree: project_tree(path, &commit.tree, commit.folder.as_ref()),
+            into: standing.merged_into.clone(),
         })),
         ("MERGED", None) => Err(Failure::ambiguous("merged, and the commit is not there yet")),
         (other, _) => Err(Failure::invalid(format!("a pull request that is {other}"))),

@@ -87,6 +87,9 @@ pub(super) struct PullRequest {
 pub(super) struct Standing {
     pub(super) state: String,
     pub(super) head_ref_oid: Sha,
+    /// Its base branch. Of another name than in GitHub's schema: [`Standing`] is flattened into
+    /// what asks for the base branch as well.
+    pub(super) merged_into: String,
     pub(super) merge_commit: Option<MergeCommit>,
 }
 

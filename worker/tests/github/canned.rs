@@ -71,7 +71,8 @@ pub(crate) fn facts() -> Value {
             "isCrossRepository": false, "author": { "login": "alice" },
             "headRefName": "feature/a b", "baseRefName": "main", "baseRefOid": sha('0').as_str(),
             "mergeStateStatus": "CLEAN", "reviewDecision": "APPROVED",
-            "state": "OPEN", "headRefOid": sha('a').as_str(), "mergeCommit": null,
+            "state": "OPEN", "headRefOid": sha('a').as_str(), "mergedInto": "main",
+            "mergeCommit": null,
             "oldest": oldest(&json!([])), "newest": { "nodes": [] },
             "baseRef": {
                 "target": {

@@ -18,7 +18,10 @@ fn standing(state: &str, head: char) -> Value {
         "oid": sha('c').as_str(), "tree": object('d'), "folder": object('e'),
     });
     let commit = if state == "MERGED" { commit } else { Value::Null };
-    json!({ "state": state, "headRefOid": sha(head).as_str(), "mergeCommit": commit })
+    json!({
+        "state": state, "headRefOid": sha(head).as_str(), "mergedInto": "main",
+        "mergeCommit": commit
+    })
 }
 
 fn done() -> Say {
@@ -35,7 +38,12 @@ fn read(state: &str, head: char) -> Say {
 
 fn merged() -> MergeOutcome {
     let project_tree = Some(sha('e'));
-    MergeOutcome::Merged(MergedCommit { sha: sha('c'), tree: sha('d'), project_tree })
+    MergeOutcome::Merged(MergedCommit {
+        sha: sha('c'),
+        tree: sha('d'),
+        project_tree,
+        into: "main".to_owned(),
+    })
 }
 
 /// The outcome of a script, and how many merges were asked for.

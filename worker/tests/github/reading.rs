@@ -45,7 +45,12 @@ async fn a_project_at_the_root_is_the_whole_tree() {
     let facts = town.github.facts(&at_root).await.unwrap();
     assert_eq!(facts.base_project_tree, Some(sha('1')));
     let tree = sha('d');
-    let commit = MergedCommit { sha: sha('c'), tree: tree.clone(), project_tree: Some(tree) };
+    let commit = MergedCommit {
+        sha: sha('c'),
+        tree: tree.clone(),
+        project_tree: Some(tree),
+        into: "main".to_owned(),
+    };
     assert_eq!(facts.state, PrState::Merged(commit));
     assert_eq!(town.finish()[0].body["variables"]["inFolder"], json!(false));
 }
