@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sluice::clock::{Clock as _, SystemClock, unix_ms};
-use sluice::lease::{LeaseInfo, Leases as _, Standing};
+use sluice::lease::{LeaseInfo, LeaseKey, Leases as _, Standing};
 use sluice::names::ProjectName;
 use sluice::queue::Queue as _;
 use sluice::queue::dead::DeadLetters as _;
@@ -110,7 +110,7 @@ impl Town {
 
 impl Town {
     /// What is held or reserved although nobody works: looked at until it is nothing, or until what
-    /// the dead had held must have run out.
+    /// the dead had held must have run out. The sweep's is not: nobody gives it back.
     async fn leases_left(&self) -> anyhow::Result<Vec<String>> {
         let (leases, project) = (self.setup.store()?.leases(), ProjectName::new(PROJECT)?);
         let over = SystemClock.instant() + rests(&self.setup) + Duration::from_secs(2);
@@ -118,10 +118,13 @@ impl Town {
         loop {
             glances.tick().await;
             let left = leases.inspect(&project).await?;
-            let rests = |lease: &LeaseInfo| matches!(lease.standing, Standing::Resting { .. });
+            let is_over = |lease: &LeaseInfo| {
+                matches!(lease.standing, Standing::Resting { .. })
+                    || matches!(lease.key, LeaseKey::Sweep(_))
+            };
             let left = left
                 .iter()
-                .filter(|lease| !rests(lease))
+                .filter(|lease| !is_over(lease))
                 .map(|lease| format!("{} {:?}", lease.key, lease.standing));
             let left: Vec<String> = left.collect();
             if left.is_empty() || SystemClock.instant() >= over {
