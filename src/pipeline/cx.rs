@@ -156,14 +156,8 @@ impl Cx<'_> {
     /// Publishes a job that follows from this one.
     pub(crate) async fn publish(&self, job: Job) -> Result<(), Stop> {
         let envelope = Envelope::following(self.envelope, job, unix_ms(self.now()));
-        let stored = self.deps.queue.publish(&envelope).await;
-        stored.map_err(|error| stop_of_queue(error, &envelope))?;
-        self.deps.observer.observe(&Event {
-            at: self.now(),
-            job: Some(envelope.job_ref()),
-            what: What::Published,
-        });
-        Ok(())
+        let stored = self.deps.publish(&envelope).await;
+        stored.map_err(|error| stop_of_queue(error, &envelope))
     }
 
     /// Tells all listeners.

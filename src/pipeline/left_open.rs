@@ -155,7 +155,8 @@ pub(crate) async fn gate(cx: &Cx<'_>, facts: &Facts, board: &Board, state: GateS
     if !busy.gate_is_left(facts.number, check.started_ms) {
         return state;
     }
-    if count_again(cx, board, (CheckKind::ProdPlan, check)) {
+    if let Some(said) = once_more(cx, check) {
+        board.say(CheckKind::ProdPlan, said);
         return GateState::Missing;
     }
     for kind in board.open().into_iter().filter(|kind| *kind != CheckKind::Deploy) {
@@ -172,11 +173,10 @@ pub(crate) async fn deploy(cx: &Cx<'_>, facts: &Facts, board: &Board, id: &JobId
     if !busy.deploy_is_left(facts.number, check.started_ms) {
         return false;
     }
-    let again = count_again(cx, board, (CheckKind::Deploy, check));
-    if !again {
-        board.say(CheckKind::Deploy, given_up(cx, CheckKind::Deploy));
-    }
-    again
+    let again = once_more(cx, check);
+    let is_asked = again.is_some();
+    board.say(CheckKind::Deploy, again.unwrap_or_else(|| given_up(cx, CheckKind::Deploy)));
+    is_asked
 }
 
 fn open_check<'a>(cx: &Cx<'_>, facts: &'a Facts, kind: CheckKind) -> Option<&'a Check> {
@@ -200,17 +200,16 @@ async fn seen(cx: &Cx<'_>, check: &Check) -> Option<Busy> {
     }
 }
 
-/// Counts one more time; `false` when it was enough.
-fn count_again(cx: &Cx<'_>, board: &Board, (kind, check): (CheckKind, &Check)) -> bool {
+/// What a check says when its job is asked for once more; `None` when that was enough.
+pub(crate) fn once_more(cx: &Cx<'_>, check: &Check) -> Option<Said> {
     let times = times(&check.summary) + 1;
     if times > MOST_TIMES {
-        return false;
+        return None;
     }
     cx.note(format!("{} was left open by somebody who is gone: asking for it again", check.name));
     let (status, title) = (check.status, check.title.clone());
     let summary = format!("{}\n{}", without_mark(&check.summary), mark(times));
-    board.say(kind, Said { status, title, summary });
-    true
+    Some(Said { status, title, summary })
 }
 
 fn given_up(cx: &Cx<'_>, kind: CheckKind) -> Said {
@@ -234,7 +233,8 @@ fn times(summary: &str) -> u32 {
     counted.and_then(|(times, _)| times.parse().ok()).unwrap_or_default()
 }
 
-fn without_mark(summary: &str) -> &str {
+/// What a check says, without the count.
+pub(crate) fn without_mark(summary: &str) -> &str {
     summary.split_once(MARK).map_or(summary, |(before, _)| before).trim_end()
 }
 

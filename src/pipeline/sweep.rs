@@ -209,7 +209,8 @@ impl Sweeper {
             let pull_of = (project.name.clone(), *pr);
             needy.insert(pull_of.clone());
             if let Some(asked) = self.to_be_asked(deps, (&pull_of, head.as_ref()), Need::Cleanup) {
-                let job = Cleanup { project: project.name.clone(), pr: *pr };
+                let project = project.name.clone();
+                let job = Cleanup { project, pr: *pr, buried: None };
                 ask_for(deps, Job::Cleanup(job), Need::Cleanup).await?;
                 self.asked.insert(pull_of, asked);
                 cleanups += 1;
@@ -316,10 +317,8 @@ fn look(project: &Project, pull: &OpenPull) -> Job {
 async fn ask_for(deps: &Deps, job: Job, need: Need) -> Result<(), SweepError> {
     let now = deps.clock.now();
     let envelope = Envelope::new(job, &format!("sweep-{}", unix_ms(now)), unix_ms(now));
-    deps.queue.publish(&envelope).await?;
-    let job = envelope.job_ref();
-    tracing::info!(job = %job.id, pr = %job.pr, ?need, "a sweep asks for a job");
-    deps.observer.observe(&Event { at: now, job: Some(job), what: What::Published });
+    deps.publish(&envelope).await?;
+    tracing::info!(job = %envelope.id, pr = %envelope.job.pr(), ?need, "a sweep asks for a job");
     Ok(())
 }
 

@@ -136,6 +136,15 @@ pub fn applied_not_merged(why: &str, next: &str) -> Said {
     Said::concluded(Conclusion::Failure, "Deployed, not merged", &summary)
 }
 
+/// It was merged, and whoever was to say how its deploy ended is gone, each time.
+pub fn unseen() -> Said {
+    let summary = "It was merged, but its workers died so often that nobody saw how its deploy \
+                   ended. The next deploy brings prod to what the base branch holds. Look at the \
+                   dead letters (`sluice dead list`) and the workers' logs: `sluice dead retry` \
+                   looks once more what prod has.";
+    Said::concluded(Conclusion::Failure, "Nobody saw how it ended", summary)
+}
+
 /// Something around us broke; it is tried again.
 pub fn trying_again(what: &str, redactor: &Redactor) -> Said {
     let summary = trouble(what, None, redactor);

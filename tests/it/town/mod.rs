@@ -69,7 +69,7 @@ pub struct Town {
     graces: Graces,
     stop: CancellationToken,
     pub shutdown: Shutdown,
-    worker: tokio::task::JoinHandle<Ended>,
+    worker: Option<tokio::task::JoinHandle<Ended>>,
     producer: tokio::task::JoinHandle<()>,
     _folder: tempfile::TempDir,
 }
@@ -133,7 +133,7 @@ impl Town {
             graces,
             stop,
             shutdown,
-            worker,
+            worker: Some(worker),
             producer,
             _folder: folder,
         }
@@ -375,7 +375,7 @@ impl Town {
     }
 
     /// The end of a story in which so many jobs fail for good.
-    pub async fn finish_with(self, dead: usize) {
+    pub async fn finish_with(mut self, dead: usize) {
         self.until_quiet().await;
         let letters = self.queue.dead();
         assert_eq!(letters.len(), dead, "dead letters: {letters:#?}\n{}", self.heard.all());
@@ -383,7 +383,7 @@ impl Town {
         assert_eq!(self.github.world(once::shown_twice), Vec::<String>::new(), "shown twice");
         self.stop.cancel();
         self.shutdown.drain.cancel();
-        assert_eq!(self.worker.await.unwrap(), Ended::InOrder);
+        self.is_left_by_its_worker().await;
         self.producer.await.unwrap();
     }
 
