@@ -167,7 +167,7 @@ fn job(wish: &Wish, project: &ProjectName) -> Job {
             refresh: *refresh,
         }),
         What::Command(comment) => Job::Command(Command { project, pr, comment: comment.clone() }),
-        What::Cleanup => Job::Cleanup(Cleanup { project, pr, buried: None }),
+        What::Cleanup => Job::Cleanup(Cleanup { project, pr }),
     }
 }
 

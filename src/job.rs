@@ -117,10 +117,6 @@ pub struct Cleanup {
     pub project: ProjectName,
     /// The pull request.
     pub pr: PrNumber,
-    /// The head whose deploy became a dead letter: nobody says any more how it ended, nor cleans up
-    /// as it had undertaken to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub buried: Option<Sha>,
 }
 
 /// The closed set of job kinds, for labels and routing.

@@ -59,8 +59,7 @@ async fn fill(queue: &dyn Queue) -> anyhow::Result<()> {
     let project = ProjectName::new(PROJECT)?;
     let now_ms = unix_ms(SystemClock.now());
     let jobs = (1u64..).take(JOBS).map(|pr| {
-        let job =
-            Job::Cleanup(Cleanup { project: project.clone(), pr: PrNumber(pr), buried: None });
+        let job = Job::Cleanup(Cleanup { project: project.clone(), pr: PrNumber(pr) });
         Arc::new(Envelope::new(job, &format!("bench-{pr}"), now_ms))
     });
     stream::iter(jobs.map(|job| async move { queue.publish(&job).await }))

@@ -1,8 +1,14 @@
 //! Which worker has which message in hand, as the history tells it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::history::{Happened, Line};
+
+/// How the history says that somebody stopped a worker; its name follows.
+pub(crate) const STANDS_STILL: &str = "a worker stands still: ";
+
+/// How the history says that it was continued; its name follows.
+pub(crate) const GOES_ON: &str = "it goes on: ";
 
 /// Who has what. The same worker may have the same message twice: the copy that came back while the
 /// first one was still worked on.
@@ -39,16 +45,32 @@ impl Hands {
     }
 }
 
-/// How many workers ended with a message in hand.
+/// How many workers ended with a message in hand, or stood still with it while it was handed to
+/// another one: nobody can tell the two apart then.
 pub(crate) fn ended_with(lines: &[Line], message: &str) -> usize {
-    let (mut hands, mut ended) = (Hands::default(), 0);
+    let mut hands = Hands::default();
+    let (mut names, mut still) = (BTreeMap::new(), BTreeSet::new());
+    let mut counted = BTreeSet::new();
     for line in lines {
-        if let Happened::WorkerEnded { worker } = &line.what
-            && hands.has(*worker, message)
-        {
-            ended += 1;
+        match &line.what {
+            Happened::WorkerEnded { worker } if hands.has(*worker, message) => {
+                counted.insert(*worker);
+            }
+            Happened::Fault { what } => still.extend(what.strip_prefix(STANDS_STILL)),
+            Happened::Over { what } => {
+                let goes_on = what.strip_prefix(GOES_ON);
+                still.retain(|name| Some(*name) != goes_on);
+            }
+            Happened::Delivered(job) if job.message.as_deref() == Some(message) => {
+                names.insert(line.pid, line.who.as_str());
+                let stands_still = |pid: &&u32| {
+                    hands.has(**pid, message) && names.get(pid).is_some_and(|n| still.contains(n))
+                };
+                counted.extend(names.keys().filter(stands_still).copied());
+            }
+            _ => {}
         }
         hands.follow(line);
     }
-    ended
+    counted.len()
 }

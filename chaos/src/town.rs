@@ -259,6 +259,8 @@ impl Town {
     /// It does not become quiet.
     pub async fn finish(self) -> anyhow::Result<Record> {
         self.until_quiet().await?;
+        self.until_all_is_told().await?;
+        self.until_quiet().await?;
         let mut record = self.recorded().await?;
         self.stop.cancel();
         self.seats.close().await;

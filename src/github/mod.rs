@@ -14,7 +14,7 @@ use crate::outcome::Conclusion;
 mod open;
 mod report;
 
-pub use open::{OpenCheck, OpenPull, OpenPulls, Page};
+pub use open::{MergedPull, OpenCheck, OpenPull, OpenPulls, Page};
 pub use report::{Attempt, CheckWrite, CommentWrite, Report, ReportError, Reported};
 
 /// GitHub, or what stands in for it.
@@ -42,7 +42,8 @@ pub trait GitHub: Send + Sync {
 
     /// The open pull requests of a repository, in GitHub's order, a page in one request: at most
     /// 50, from the first (`after` is `None`) or from where an earlier page ended. What opens or
-    /// closes between two pages may be on both or on neither.
+    /// closes between two pages may be on both or on neither. With the first page come the merged
+    /// ones that changed last.
     async fn open_pulls(
         &self,
         repository: &Repository,
@@ -135,6 +136,8 @@ pub struct MergedCommit {
     pub project_tree: Option<Sha>,
     /// The branch that got it: the base of the pull request when it was merged.
     pub into: String,
+    /// When, in milliseconds since 1970; `None` when GitHub does not say.
+    pub at_ms: Option<u64>,
 }
 
 /// One review.

@@ -1,4 +1,4 @@
-//! Open pull requests, as a sweep sees them: only what tells whether somebody has to look.
+//! Pull requests as a sweep sees them: only what tells whether somebody has to look.
 
 use super::CheckStatus;
 use crate::names::{PrNumber, Sha};
@@ -8,6 +8,8 @@ use crate::names::{PrNumber, Sha};
 pub struct OpenPulls {
     /// At most 50.
     pub pulls: Vec<OpenPull>,
+    /// The merged ones that changed last, the last one first: at most 50, with the first page only.
+    pub merged: Vec<MergedPull>,
     /// Where the next page begins; `None` when this is the last.
     pub next: Option<Page>,
 }
@@ -35,7 +37,20 @@ pub struct OpenPull {
     pub checks: Vec<OpenCheck>,
 }
 
-/// A check run of ours on the head of an open pull request.
+/// A merged pull request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MergedPull {
+    /// Its number.
+    pub number: PrNumber,
+    /// The commit that was merged.
+    pub head: Sha,
+    /// When that was, in milliseconds since 1970; `None` when GitHub does not say.
+    pub merged_ms: Option<u64>,
+    /// Our own check runs on `head`, without what they say.
+    pub checks: Vec<OpenCheck>,
+}
+
+/// A check run of ours on the head of a pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenCheck {
     /// Its name.

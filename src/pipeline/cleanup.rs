@@ -6,25 +6,20 @@ use crate::job::Cleanup;
 use crate::outcome::{Conclusion, Reason, Stage, Stop};
 use crate::pipeline::bridge::Bridge;
 use crate::pipeline::cx::{Cx, stop_of_engine};
-use crate::pipeline::deploy::{self, clear, free};
+use crate::pipeline::deploy::{clear, free};
 use crate::pipeline::judge;
 use crate::render::checks::{self, CheckKind};
 
 /// The cleanup, as a job. A deploy that merged the pull request cleans up itself, and frees prod
 /// while it has it; one that is gone left that to whoever comes first.
 pub(crate) async fn run(cx: &Cx<'_>, job: &Cleanup) -> Result<(), Stop> {
-    let undertaken =
-        job.buried.is_none() && cx.deps.ledger.is_cleanup_undertaken(&job.project, job.pr).await;
+    let undertaken = cx.deps.ledger.is_cleanup_undertaken(&job.project, job.pr).await;
     if undertaken && clear::reservation(cx).await?.is_none() {
         return Ok(());
     }
     let facts = cx.stage(Stage::Gate, cx.facts(None)).await?;
-    if matches!(facts.state, PrState::Merged(_)) {
-        if clear::reservation(cx).await?.is_some() {
-            free::merged(cx, &facts).await?;
-        } else if job.buried.as_ref() == Some(&facts.head) {
-            deploy::finish_untold(cx, &facts).await?;
-        }
+    if matches!(facts.state, PrState::Merged(_)) && clear::reservation(cx).await?.is_some() {
+        free::merged(cx, &facts).await?;
     }
     if undertaken || facts.state == PrState::Open || was_deployed(cx, &facts) {
         cx.note("there is nothing to clean up");

@@ -19,7 +19,6 @@ use crate::pipeline::board::Board;
 use crate::pipeline::bridge::Bridge;
 use crate::pipeline::cx::Cx;
 use crate::pipeline::judge;
-use crate::pipeline::left_open;
 use crate::pipeline::turn::in_turn;
 use crate::policy::clearance::Cleared;
 use crate::render;
@@ -105,8 +104,7 @@ fn was_told(cx: &Cx<'_>, job: &Deploy, facts: &Facts) -> bool {
 }
 
 /// Asks once more for the deploy of what was merged, when its check still promises an end: its job
-/// is gone, and may be dead. It finds out what prod has, and says so. How often that was done is
-/// counted in the check; after the last time it says that nobody knows.
+/// is gone, and may be dead. It finds out what prod has, and says so.
 pub(crate) async fn finish_untold(cx: &Cx<'_>, facts: &Facts) -> Result<(), Stop> {
     let id = JobId::of_deploy(&cx.project.name, facts.number, &facts.head);
     let Some(check) = own_check(cx, facts, &id) else { return Ok(()) };
@@ -114,15 +112,12 @@ pub(crate) async fn finish_untold(cx: &Cx<'_>, facts: &Facts) -> Result<(), Stop
     if !is_open && !is_provisional(check, &facts.head) {
         return Ok(());
     }
-    let again = left_open::once_more(cx, check);
-    let is_asked = again.is_some();
-    let board = Board::new(cx, facts);
-    let said = again.unwrap_or_else(render::deploy::unseen);
-    board.say_for(CheckKind::Deploy, said, Some(id));
-    board.flush().await?;
-    if !is_asked {
-        return Ok(());
-    }
+    cx.note("its deploy never said how it ended: asking for it again");
+    ask_again(cx, facts, check).await
+}
+
+/// Publishes the deploy that a check promises once more.
+pub(crate) async fn ask_again(cx: &Cx<'_>, facts: &Facts, check: &Check) -> Result<(), Stop> {
     let job = Deploy {
         project: cx.project.name.clone(),
         pr: facts.number,
@@ -145,8 +140,7 @@ fn is_success(check: &Check) -> bool {
 
 /// A success that had to be shown before the merge is not the end.
 fn is_provisional(check: &Check, head: &Sha) -> bool {
-    let summary = left_open::without_mark(&check.summary);
-    is_success(check) && summary == left_open::without_mark(&render::deploy::merging(head).summary)
+    is_success(check) && check.summary == render::deploy::merging(head).summary
 }
 
 /// What was cleared is not what is there: another look follows by itself.
@@ -295,8 +289,8 @@ async fn resumed(cx: &Cx<'_>, desk: &Desk<'_>) -> Result<Deployed, Stop> {
         _ => {
             return Err(Stop::refused(
                 Reason::AlreadyMerged,
-                "This pull request was merged before it was deployed: prod was left as it is, and \
-                 the next deploy takes the change along.",
+                "This pull request is merged, and prod does not run all that the base branch has: \
+                 prod was left as it is, and the next deploy takes along what is missing.",
             ));
         }
     };

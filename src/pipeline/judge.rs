@@ -45,9 +45,13 @@ pub(crate) async fn run(cx: &Cx<'_>) -> Result<(), Stop> {
 
 async fn look(cx: &Cx<'_>) -> Result<(), Stop> {
     let facts = cx.stage(Stage::Gate, facts(cx)).await?;
-    if facts.state != PrState::Open {
-        cx.note("the pull request is closed: nothing to judge");
-        return Ok(());
+    match facts.state {
+        PrState::Open => {}
+        PrState::Merged(_) => return left_open::after_the_merge(cx, &facts).await,
+        PrState::Closed => {
+            cx.note("the pull request is closed: nothing to judge");
+            return Ok(());
+        }
     }
     let policy = cx.policy(&facts).await?;
     let board = Board::new(cx, &facts);

@@ -8,17 +8,20 @@
 use std::time::Duration;
 
 use crate::clock::unix_ms;
-use crate::github::{Check, CheckStatus, Facts};
+use crate::github::{Check, CheckStatus, Facts, PrState};
 use crate::lease::{LeaseError, LeaseInfo, LeaseKey, Release, Standing};
 use crate::names::{Environment, JobId, PrNumber, Sha};
+use crate::outcome::{Stage, Stop};
 use crate::pipeline::Deps;
 use crate::pipeline::board::Board;
 use crate::pipeline::cx::Cx;
+use crate::pipeline::deploy;
 use crate::pipeline::judge::keeping;
 use crate::pipeline::standing::GateState;
 use crate::project::Project;
 use crate::queue::{QueueError, Route};
-use crate::render::checks::{self, CheckKind, Said};
+use crate::render::checks::{CheckKind, Said};
+use crate::render::{self, checks};
 
 /// A job that was lost so often is not asked for again by itself: it may be what kills workers.
 const MOST_TIMES: u32 = 3;
@@ -165,18 +168,41 @@ pub(crate) async fn gate(cx: &Cx<'_>, facts: &Facts, board: &Board, state: GateS
     GateState::Broke
 }
 
-/// Whether the deploy that an open check promises has to be asked for again.
+/// Whether the deploy that an open check promises has to be asked for again. What it says of that
+/// is said for the deploy.
 pub(crate) async fn deploy(cx: &Cx<'_>, facts: &Facts, board: &Board, id: &JobId) -> bool {
     let check = open_check(cx, facts, CheckKind::Deploy);
     let Some(check) = check.filter(|check| check.external_id == id.as_str()) else { return false };
+    // Who merged it may still be cleaning up.
+    let merged_ms = match &facts.state {
+        PrState::Merged(commit) => commit.at_ms,
+        PrState::Open | PrState::Closed => None,
+    };
+    let since_ms = check.started_ms.max(merged_ms);
     let Some(busy) = seen(cx, check).await else { return false };
-    if !busy.deploy_is_left(facts.number, check.started_ms) {
+    if !busy.deploy_is_left(facts.number, since_ms) {
         return false;
     }
     let again = once_more(cx, check);
     let is_asked = again.is_some();
-    board.say(CheckKind::Deploy, again.unwrap_or_else(|| given_up(cx, CheckKind::Deploy)));
+    let said = again.unwrap_or_else(|| match facts.state {
+        PrState::Merged(_) => render::deploy::unseen(),
+        PrState::Open | PrState::Closed => given_up(cx, CheckKind::Deploy),
+    });
+    board.say_for(CheckKind::Deploy, said, Some(id.clone()));
     is_asked
+}
+
+/// A merged pull request whose deploy never said how it ended: nobody else comes back to it. The
+/// deploy is asked for once more, finds out what prod has, and says so.
+pub(crate) async fn after_the_merge(cx: &Cx<'_>, facts: &Facts) -> Result<(), Stop> {
+    let id = JobId::of_deploy(&cx.project.name, facts.number, &facts.head);
+    let board = Board::new(cx, facts);
+    let check = open_check(cx, facts, CheckKind::Deploy);
+    if let (true, Some(check)) = (deploy(cx, facts, &board, &id).await, check) {
+        deploy::ask_again(cx, facts, check).await?;
+    }
+    cx.stage(Stage::Report, board.flush()).await
 }
 
 fn open_check<'a>(cx: &Cx<'_>, facts: &'a Facts, kind: CheckKind) -> Option<&'a Check> {
@@ -201,7 +227,7 @@ async fn seen(cx: &Cx<'_>, check: &Check) -> Option<Busy> {
 }
 
 /// What a check says when its job is asked for once more; `None` when that was enough.
-pub(crate) fn once_more(cx: &Cx<'_>, check: &Check) -> Option<Said> {
+fn once_more(cx: &Cx<'_>, check: &Check) -> Option<Said> {
     let times = times(&check.summary) + 1;
     if times > MOST_TIMES {
         return None;
@@ -233,8 +259,7 @@ fn times(summary: &str) -> u32 {
     counted.and_then(|(times, _)| times.parse().ok()).unwrap_or_default()
 }
 
-/// What a check says, without the count.
-pub(crate) fn without_mark(summary: &str) -> &str {
+fn without_mark(summary: &str) -> &str {
     summary.split_once(MARK).map_or(summary, |(before, _)| before).trim_end()
 }
 

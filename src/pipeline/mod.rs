@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Clock, unix_ms};
 use crate::engine::Engine;
 use crate::github::{Ask, GitHub};
-use crate::job::{Cleanup, Deploy, Envelope, Job, Scope};
+use crate::job::{Envelope, Job, Scope};
 use crate::lease::Leases;
 use crate::lease::Timings;
 use crate::lease::hold::Keeper;
@@ -186,19 +186,6 @@ pub async fn perform(
     };
     settled(&cx, &result, &disposition);
     disposition
-}
-
-/// What is left to do when a job is about to become a dead letter. A deploy may have applied or
-/// merged before it died, and nobody takes it up again: its cleanup sees what there is to do.
-///
-/// # Errors
-/// It is not stored, and the job must not be buried yet.
-pub async fn bury(deps: &Deps, envelope: &Envelope) -> Result<(), QueueError> {
-    let Job::Deploy(Deploy { project, pr, head, .. }) = envelope.job.clone() else {
-        return Ok(());
-    };
-    let cleanup = Job::Cleanup(Cleanup { project, pr, buried: Some(head) });
-    deps.publish(&envelope.following(cleanup, unix_ms(deps.clock.now()))).await
 }
 
 /// What becomes of a job of a project that is not configured here: another worker may know it

@@ -1,5 +1,5 @@
-//! The sweep: finds the open pull requests that no event will lead anybody to, and the closed ones
-//! that prod is still kept for.
+//! The sweep: finds the open pull requests that no event will lead anybody to, the merged ones whose
+//! deploy never said how it ended, and the closed ones that prod is still kept for.
 //!
 //! A webhook that never came, a job that was lost with its process: what is missing then can be
 //! seen on GitHub. Owns which heads need a look, and asks for it; the look itself decides what
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock::unix_ms;
-use crate::github::{CheckStatus, GitHubError, OpenCheck, OpenPull};
+use crate::github::{CheckStatus, GitHubError, MergedPull, OpenCheck, OpenPull};
 use crate::job::{Cleanup, Envelope, GateCheck, Job, Refresh, Scope};
 use crate::lease::{LeaseError, LeaseKey, LeaseRequest, Owner};
 use crate::names::{BadName, JobId, PrNumber, ProjectName, Repository, Sha};
@@ -154,9 +154,9 @@ impl Sweeper {
         }
     }
 
-    /// Reads all open pull requests, one request for each 50, asks for a look at each head that
-    /// needs one, and for the cleanup of what prod is kept for and is open no more. Says it to the
-    /// observer, however it ends.
+    /// Reads all open pull requests, one request for each 50, and the 50 merged ones that changed
+    /// last, asks for a look at each head that needs one, and for the cleanup of what prod is kept
+    /// for and is open no more. Says it to the observer, however it ends.
     pub async fn sweep(&mut self, deps: &Deps) -> Result<Swept, SweepError> {
         let swept = self.sweep_pages(deps).await;
         let outcome = if swept.is_ok() { "done" } else { "failed" };
@@ -177,7 +177,8 @@ impl Sweeper {
             let page = deps.github.open_pulls(&self.repository, after.as_ref()).await?;
             swept.pulls += page.pulls.len();
             open.extend(page.pulls.iter().map(|pull| pull.number));
-            swept.looks += self.judge(deps, (&projects, &page.pulls), &mut needy).await?;
+            let (projects, needy) = (&projects, &mut needy);
+            swept.looks += self.judge(deps, projects, (&page.pulls, &page.merged), needy).await?;
             after = page.next;
             if after.is_none() {
                 break;
@@ -209,8 +210,7 @@ impl Sweeper {
             let pull_of = (project.name.clone(), *pr);
             needy.insert(pull_of.clone());
             if let Some(asked) = self.to_be_asked(deps, (&pull_of, head.as_ref()), Need::Cleanup) {
-                let project = project.name.clone();
-                let job = Cleanup { project, pr: *pr, buried: None };
+                let job = Cleanup { project: project.name.clone(), pr: *pr };
                 ask_for(deps, Job::Cleanup(job), Need::Cleanup).await?;
                 self.asked.insert(pull_of, asked);
                 cleanups += 1;
@@ -223,17 +223,24 @@ impl Sweeper {
     async fn judge(
         &mut self,
         deps: &Deps,
-        (projects, pulls): (&[(Arc<Project>, Busy)], &[OpenPull]),
+        projects: &[(Arc<Project>, Busy)],
+        (pulls, merged): (&[OpenPull], &[MergedPull]),
         needy: &mut BTreeSet<(ProjectName, PrNumber)>,
     ) -> Result<usize, SweepError> {
         let mut looks = 0;
         for (project, busy) in projects {
-            for pull in pulls {
-                let Some(need) = needs_look(pull, project, busy) else { continue };
-                needy.insert((project.name.clone(), pull.number));
-                let pull_of = (project.name.clone(), pull.number);
-                if let Some(asked) = self.to_be_asked(deps, (&pull_of, Some(&pull.head)), need) {
-                    ask_for(deps, look(project, pull), need).await?;
+            let open =
+                pulls.iter().map(|pull| (pull.number, &pull.head, needs_look(pull, project, busy)));
+            let merged = merged.iter().map(|pull| {
+                let need = was_left(pull, project, busy).then_some(Need::Deploy);
+                (pull.number, &pull.head, need)
+            });
+            for (number, head, need) in open.chain(merged) {
+                let Some(need) = need else { continue };
+                let pull_of = (project.name.clone(), number);
+                needy.insert(pull_of.clone());
+                if let Some(asked) = self.to_be_asked(deps, (&pull_of, Some(head)), need) {
+                    ask_for(deps, look(project, number), need).await?;
                     // Not before it is stored: who notes it first forgets it when that fails.
                     self.asked.insert(pull_of, asked);
                     looks += 1;
@@ -296,6 +303,18 @@ fn needs_look(pull: &OpenPull, project: &Project, busy: &Busy) -> Option<Need> {
         .then_some(Need::Review(reviewed_ms))
 }
 
+/// Whether the deploy of a merged one is gone and never said how it ended.
+fn was_left(pull: &MergedPull, project: &Project, busy: &Busy) -> bool {
+    let name = checks::name(CheckKind::Deploy, project);
+    let id = JobId::of_deploy(&project.name, pull.number, &pull.head);
+    let check = pull.checks.iter().find(|check| check.name == name);
+    check.is_some_and(|check| {
+        is_open(check)
+            && check.external_id == id.as_str()
+            && busy.deploy_is_left(pull.number, check.started_ms.max(pull.merged_ms))
+    })
+}
+
 fn is_open(check: &OpenCheck) -> bool {
     !matches!(check.status, CheckStatus::Completed(_))
 }
@@ -304,10 +323,10 @@ fn is_deployed(deploy: Option<&OpenCheck>) -> bool {
     deploy.is_some_and(|check| check.status == CheckStatus::Completed(Conclusion::Success))
 }
 
-fn look(project: &Project, pull: &OpenPull) -> Job {
+fn look(project: &Project, pr: PrNumber) -> Job {
     Job::GateCheck(GateCheck {
         project: project.name.clone(),
-        pr: pull.number,
+        pr,
         scope: Scope::Approval,
         head: None,
         refresh: Refresh::No,

@@ -136,12 +136,11 @@ pub fn applied_not_merged(why: &str, next: &str) -> Said {
     Said::concluded(Conclusion::Failure, "Deployed, not merged", &summary)
 }
 
-/// It was merged, and whoever was to say how its deploy ended is gone, each time.
+/// It was merged, and nobody said how its deploy ended, however often that was asked.
 pub fn unseen() -> Said {
-    let summary = "It was merged, but its workers died so often that nobody saw how its deploy \
-                   ended. The next deploy brings prod to what the base branch holds. Look at the \
-                   dead letters (`sluice dead list`) and the workers' logs: `sluice dead retry` \
-                   looks once more what prod has.";
+    let summary = "It was merged, but nobody said how its deploy ended, and it is not asked again \
+                   by itself. The next deploy brings prod to what the base branch has. Look at the \
+                   dead letters (`sluice dead list`) and the workers' logs.";
     Said::concluded(Conclusion::Failure, "Nobody saw how it ended", summary)
 }
 

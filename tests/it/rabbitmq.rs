@@ -28,7 +28,7 @@ fn command(pr: u64) -> Envelope {
 
 fn cleanup(pr: u64) -> Envelope {
     let (project, pr) = (ProjectName::new("warehouse").unwrap(), PrNumber(pr));
-    Envelope::new(Job::Cleanup(Cleanup { project, pr, buried: None }), "a test", 0)
+    Envelope::new(Job::Cleanup(Cleanup { project, pr }), "a test", 0)
 }
 
 /// The next job, soon.

@@ -4,7 +4,7 @@ mod approvals;
 mod approved;
 mod base;
 mod budget;
-mod buried;
+
 mod closed;
 mod commands;
 mod faults;
@@ -15,5 +15,6 @@ mod once;
 mod order;
 mod reserved;
 mod sweep;
+mod untold;
 mod validate;
 mod workers;

@@ -23,7 +23,8 @@ struct Place {
     from: usize,
     /// The line at which it was.
     to: Option<usize>,
-    /// How many messages of it there may be.
+    /// How many messages of it there may be: one that was about to be put back and whose worker
+    /// never said that it was may stand there twice.
     copies: u32,
     /// Whether its place is known: not once a message of it came to an end, or while it waits to be
     /// tried again.
@@ -63,19 +64,19 @@ impl<'a> LineUp<'a> {
         }
     }
 
-    /// A message of it is about to leave its place, unless it goes back to it.
-    fn settling(&mut self, job: &str) {
+    /// A message of it is about to leave its place; one that is put back is stored before it does.
+    fn settling(&mut self, job: &str, is_put_back: bool) {
         if let Some(place) = self.0.get_mut(job) {
             place.is_known = false;
+            place.copies += u32::from(is_put_back);
         }
     }
 
     /// It has left: for good, or for the end of the line after a while.
     fn settled(&mut self, job: &str, is_put_back: bool, index: usize) {
         let Some(place) = self.0.get_mut(job) else { return };
-        if !is_put_back {
-            place.copies = place.copies.saturating_sub(1);
-        } else if place.copies == 1 {
+        place.copies = place.copies.saturating_sub(1);
+        if is_put_back && place.copies == 1 {
             // Stored before nobody: when its time is over it is the last one, whoever comes.
             place.renew(index, None);
         }
@@ -116,7 +117,7 @@ impl Found<'_> {
                 Happened::Publishing(job) if is_deploy(job) => line_up.publishing(&job.job, index),
                 Happened::Published(job) if is_deploy(job) => line_up.published(&job.job, index),
                 Happened::Settling { job, disposition } if leaves(job, disposition) => {
-                    line_up.settling(&job.job);
+                    line_up.settling(&job.job, !is_end(disposition));
                 }
                 Happened::Settled { job, disposition } if leaves(job, disposition) => {
                     line_up.settled(&job.job, !is_end(disposition), index);

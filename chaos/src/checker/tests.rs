@@ -192,6 +192,32 @@ fn only_what_ended_two_workers_is_poison() {
 }
 
 #[test]
+fn a_worker_that_stands_still_when_its_message_goes_to_another_cannot_be_told_from_a_dead_one() {
+    let mut record = sound();
+    let reason = "poison: it ended 2 worker processes".to_owned();
+    record.dead.push(Dead { message: "m2".to_owned(), reason });
+    let handed_to = |pid: u32| {
+        let job = JobLine { message: Some("m2".to_owned()), ..job("gate-2", 2) };
+        let who = format!("worker-{pid}");
+        Line { pid, who, ..line(1080, Happened::Delivered(job)) }
+    };
+    let is_poison = |lines: Vec<Line>| {
+        let mut record = record.clone();
+        record.lines.extend(lines);
+        check(&record, &["poison"]).is_empty()
+    };
+    let died = || vec![handed_to(20), line(1081, Happened::WorkerEnded { worker: 20 })];
+    let tells = |what: &str| line(1082, Happened::Fault { what: what.to_owned() });
+    let over = |what: &str| line(1083, Happened::Over { what: what.to_owned() });
+    let (still, on) = ("a worker stands still: worker-21", "it goes on: worker-21");
+    let then = |more: Vec<Line>| [died(), vec![handed_to(21)], more].concat();
+    assert!(is_poison(then(vec![tells(still), handed_to(22)])));
+    assert!(!is_poison(then(vec![tells(still), over(on), handed_to(22)])), "it went on before");
+    assert!(!is_poison(then(vec![tells("a worker stands still: worker-9"), handed_to(22)])));
+    assert!(!is_poison(then(vec![tells(still)])), "nobody else got it");
+}
+
+#[test]
 fn what_is_shown_twice_or_left_open_breaks_i5() {
     let twice = "2 × sticky comment".to_owned();
     assert_eq!(broken(|record| record.pulls[0].shown_twice.push(twice)), ["I5"]);
@@ -241,6 +267,29 @@ fn a_deploy_that_has_prod_before_one_that_was_stored_earlier_breaks_i6() {
     // It is at the end of the line since.
     assert_eq!(broken(|record| prod_first(record, settled("retry"))), [""; 0]);
     assert_eq!(broken(|record| prod_first(record, settled("requeue"))), ["I6"]);
+}
+
+#[test]
+fn a_deploy_that_may_stand_in_line_twice_has_no_place() {
+    let (job, disposition) = (job("deploy-2", 2), "later".to_owned());
+    let delivered = Happened::Delivered(job.clone());
+    let settling = Happened::Settling { job: job.clone(), disposition: disposition.clone() };
+    let settled = Happened::Settled { job: job.clone(), disposition };
+    let before = [Happened::Publishing(job.clone()), Happened::Published(job), delivered.clone()];
+    let back = [delivered.clone(), settling.clone(), settled.clone(), delivered];
+    let overtakes = |record: &mut Record, first: &[Happened]| {
+        let first_is_stored = place(
+            record,
+            |line| matches!(&line.what, Happened::Published(job) if job.job == "deploy-1"),
+        );
+        let after = first_is_stored + 1;
+        record.lines.splice(after..after, back.iter().cloned().map(|what| line(1001, what)));
+        let first = before.iter().chain(first).cloned().map(|what| line(999, what));
+        record.lines.splice(0..0, first.collect::<Vec<_>>());
+    };
+    let confirmed = [settling.clone(), settled];
+    assert_eq!(broken(|record| overtakes(record, &confirmed)), ["I4", "I6"]);
+    assert_eq!(broken(|record| overtakes(record, &[settling])), ["I4"], "it may be there twice");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use sluice_sim::faults::{Answer, Matching, MergeFault, WebhookFault};
 use tokio_util::sync::CancellationToken;
 
 use super::one;
+use crate::hands::{GOES_ON, STANDS_STILL};
 use crate::history::{self, Happened};
 use crate::points::{Act, EFFECTS, WHENS};
 use crate::town::{Seat, Services, Town};
@@ -81,11 +82,11 @@ impl Mischief {
 
     async fn stops_a_worker(&mut self) -> anyhow::Result<()> {
         let Some(seat) = self.seat() else { return Ok(()) };
-        self.town.tells(format!("a worker stands still: {}", seat.name));
+        self.town.tells(format!("{STANDS_STILL}{}", seat.name));
         drop(seat.with(|process| process.stop()));
         self.pause(200..7000).await;
         drop(seat.with(|process| process.go_on()));
-        self.town.tells_end(format!("it goes on: {}", seat.name));
+        self.town.tells_end(format!("{GOES_ON}{}", seat.name));
         Ok(())
     }
 

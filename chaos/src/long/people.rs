@@ -6,6 +6,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use sluice::clock::{Clock as _, SystemClock};
+use sluice_sim::world::CheckConclusion;
 use sluice_sim::{Pr, PrSnapshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -75,7 +76,12 @@ impl One {
         loop {
             let seen = town.github.pr(&pr)?;
             if seen.merged_as.is_some() {
-                return town.until_deployed(&pr).await;
+                // A deploy that died in silence is told by another, when a sweep has found it.
+                if seen.conclusion(DEPLOY) == Some(CheckConclusion::Success) {
+                    return Ok(());
+                }
+                self.hesitates(1000).await;
+                continue;
             }
             if pushes > 0 && self.random.random_bool(0.5) {
                 pushes -= 1;

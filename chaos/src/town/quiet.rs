@@ -1,13 +1,16 @@
 //! When a town is quiet: no webhook is on its way, no message waits or is in hand.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use sluice::clock::{Clock as _, SystemClock};
 use sluice::names::ProjectName;
 use sluice::queue::{Queue as _, Route};
-use sluice_sim::{Pr, PrSnapshot};
+use sluice_sim::world::CheckRun;
+use sluice_sim::{Oid, Pr, PrSnapshot, World};
 
-use super::{PATIENCE, Town};
+use super::{DEPLOY, PATIENCE, Town};
 use crate::checker;
 use crate::hands::Hands;
 use crate::history::{self, Happened, Line, Reader};
@@ -48,6 +51,25 @@ impl Town {
         };
         let waited = tokio::time::timeout(2 * PATIENCE, waiting).await;
         waited.with_context(|| format!("it is not quiet:\n{}", self.last_words(40)))?
+    }
+
+    /// Waits until the deploys of all merged pull requests have said how they ended: those that died
+    /// in silence are found by a sweep. What takes too long is the checker's to tell.
+    pub(super) async fn until_all_is_told(&self) -> anyhow::Result<()> {
+        let end = SystemClock.instant() + PATIENCE;
+        let mut glances = tokio::time::interval(GLANCE);
+        while SystemClock.instant() < end && self.github.world(|world| self.is_untold(world))? {
+            glances.tick().await;
+        }
+        Ok(())
+    }
+
+    fn is_untold(&self, world: &World) -> anyhow::Result<bool> {
+        let repository = world.repository(&self.repository)?;
+        let merged = repository.pulls.values().filter(|pull| pull.merged.is_some());
+        let heads: BTreeSet<&Oid> = merged.map(|pull| &pull.head_oid).collect();
+        let open = |run: &CheckRun| run.name == DEPLOY && run.conclusion.is_none();
+        Ok(repository.runs.values().any(|run| open(run) && heads.contains(&run.commit)))
     }
 
     /// Waits for a line of the history, and hands it out.

@@ -9,7 +9,7 @@ use super::connection::{Connection, Window};
 use super::protection::BranchProtectionRule;
 use super::pull::PullRequest;
 use super::scalar::{GitObjectID, Uri};
-use super::words::PullRequestState;
+use super::words::{IssueOrder, PullRequestState};
 use super::{typed, with_world};
 use crate::world::{self, Kind, NodeId, Origin, Pr, RepositoryName, World};
 
@@ -62,6 +62,7 @@ impl Repository {
         &self,
         context: &Context<'_>,
         states: Option<Vec<PullRequestState>>,
+        order_by: Option<IssueOrder>,
         first: Option<i32>,
         last: Option<i32>,
         after: Option<String>,
@@ -71,7 +72,12 @@ impl Repository {
             let wanted = home.pulls.values().filter(|pull| {
                 states.as_ref().is_none_or(|states| states.contains(&pull.state.into()))
             });
+            let mut wanted: Vec<_> = wanted.collect();
+            if let Some(order) = order_by {
+                order.sort(&mut wanted);
+            }
             wanted
+                .into_iter()
                 .map(|pull| PullRequest::of(world, &Pr::new(self.home.clone(), pull.number)))
                 .collect()
         })?;

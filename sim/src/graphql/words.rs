@@ -1,6 +1,6 @@
 //! GitHub's enumerations, tied to the world's.
 
-use async_graphql::Enum;
+use async_graphql::{Enum, InputObject};
 
 use crate::git;
 use crate::world;
@@ -180,4 +180,39 @@ pub(crate) enum CheckAnnotationLevel {
     Failure,
     Notice,
     Warning,
+}
+
+/// `OrderDirection`.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OrderDirection {
+    Asc,
+    Desc,
+}
+
+/// `IssueOrderField`, as far as the stand-in has it.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IssueOrderField {
+    CreatedAt,
+    UpdatedAt,
+}
+
+/// `IssueOrder`.
+#[derive(InputObject, Clone, Copy)]
+pub(crate) struct IssueOrder {
+    field: IssueOrderField,
+    direction: OrderDirection,
+}
+
+impl IssueOrder {
+    /// Puts pull requests in order; those of the same moment stay as they are.
+    pub(crate) fn sort(self, pulls: &mut [&world::PullRequest]) {
+        let key = |pull: &&world::PullRequest| match self.field {
+            IssueOrderField::CreatedAt => pull.created_at,
+            IssueOrderField::UpdatedAt => pull.updated_at,
+        };
+        match self.direction {
+            OrderDirection::Asc => pulls.sort_by_key(key),
+            OrderDirection::Desc => pulls.sort_by_key(|pull| std::cmp::Reverse(key(pull))),
+        }
+    }
 }

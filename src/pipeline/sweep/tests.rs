@@ -81,3 +81,26 @@ fn who_needs_a_look() {
     let shared = project(SharesRepository::Yes);
     assert_eq!(needs_look(&others, &shared, &idle()), Some(Need::Checks), "another project's");
 }
+
+#[test]
+fn a_merged_one_is_looked_at_when_its_deploy_is_gone() {
+    let own = format!("deploy:w:7:{}", "a".repeat(40));
+    let merged = |merged_ms, status, id: &str| MergedPull {
+        number: PrNumber(7),
+        head: Sha::new("a".repeat(40)).unwrap(),
+        merged_ms,
+        checks: vec![check(CheckKind::Deploy, status, id)],
+    };
+    let left =
+        |pull: &MergedPull, busy: &Busy| was_left(pull, &project(SharesRepository::No), busy);
+    let (open, long_ago) = (CheckStatus::InProgress, Some(OLD_MS));
+    assert!(left(&merged(long_ago, open, &own), &idle()));
+    assert!(left(&merged(None, open, &own), &idle()), "GitHub does not say when it was merged");
+    assert!(!left(&merged(Some(NOW_MS - 1000), open, &own), &idle()), "it may still say it");
+    assert!(!left(&merged(long_ago, DONE, &own), &idle()), "it said it");
+    assert!(!left(&merged(long_ago, open, "gate"), &idle()), "no deploy was promised");
+    let working = Busy { working: vec![PrNumber(7)], ..idle() };
+    assert!(!left(&merged(long_ago, open, &own), &working), "somebody is on it");
+    let none = MergedPull { checks: Vec::new(), ..merged(long_ago, open, &own) };
+    assert!(!left(&none, &idle()), "it was merged without us");
+}

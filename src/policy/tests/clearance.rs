@@ -29,6 +29,7 @@ fn merged() -> PrState {
         tree: sha("7ee"),
         project_tree: None,
         into: "main".to_owned(),
+        at_ms: None,
     })
 }
 

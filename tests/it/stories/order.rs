@@ -144,7 +144,7 @@ async fn what_is_merged_by_hand_while_it_waits_is_not_called_deployed() {
     town.warehouse.release();
     town.until_quiet().await;
     assert_eq!(town.conclusion(&b, DEPLOY), Some(CheckConclusion::Skipped));
-    assert!(town.says(&b, DEPLOY).contains("merged before it was deployed"));
+    assert!(town.says(&b, DEPLOY).contains("the next deploy takes along what is missing"));
     assert_eq!(town.in_prod("orders").unwrap(), "SELECT 1 AS order_id\n", "prod was left alone");
     assert!(!town.warehouse.has("warehouse_2"), "its environment is gone all the same");
     town.finish().await;

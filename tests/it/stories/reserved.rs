@@ -20,7 +20,7 @@ use crate::town::{DEPLOY, PATIENCE, TAXED, Town};
 const ELSEWHERE: [(&str, Option<&str>); 1] = [("README.md", Some("Nobody has seen this.\n"))];
 
 /// What a deploy that never ended is asked for with.
-const ASKED: &str = "left open by somebody who is gone";
+const ASKED: &str = "never said how it ended";
 
 /// Applied and not merged: its job has failed for good, and prod is reserved for its head.
 async fn left_unmerged(town: &Town) -> (Pr, Sha) {

@@ -8,6 +8,7 @@ use sluice::github::{MergedCommit, PrState, Review};
 use sluice::names::{PolicySha, Sha};
 
 use super::limits::Failure;
+use super::open::moment;
 use super::shape::{self, BaseCommit, Object, Standing};
 use crate::configuration::{CODE, DATA};
 
@@ -41,6 +42,7 @@ pub(super) fn state(standing: &Standing, path: &str) -> Result<PrState, Failure>
             tree: commit.tree.oid.clone(),
             project_tree: project_tree(path, &commit.tree, commit.folder.as_ref()),
             into: standing.merged_into.clone(),
+            at_ms: moment(&standing.merged_at),
         })),
         ("MERGED", None) => Err(Failure::ambiguous("merged, and the commit is not there yet")),
         (other, _) => Err(Failure::invalid(format!("a pull request that is {other}"))),

@@ -1,11 +1,11 @@
-//! The open pull requests of a repository, page by page, for a sweep.
+//! The pull requests of a repository, page by page, for a sweep.
 //!
 //! Owns the request and the narrow shapes of its answer. Refuses to decide who needs a look.
 
 use serde::Deserialize;
 use serde_json::json;
 use sluice::clock::unix_ms;
-use sluice::github::{GitHubError, OpenCheck, OpenPull, OpenPulls, Page};
+use sluice::github::{GitHubError, MergedPull, OpenCheck, OpenPull, OpenPulls, Page};
 use sluice::names::{Login, PrNumber, Repository, Sha};
 
 use super::HttpGitHub;
@@ -41,38 +41,55 @@ impl HttpGitHub {
             "name": repository.name(),
             "after": after.map(|page| &page.0),
             "suites": self.app.suites(),
+            "withMerged": after.is_none(),
         });
         let (viewed, _) =
             self.read::<Viewed<Listed>>("open_pulls", documents::OPEN_PULLS, &variables).await?;
         let unknown = || Failure::Final(GitHubError::NotFound(repository.to_string()));
-        let Connection { page_info, pulls } = viewed.repository.ok_or_else(unknown)?.pull_requests;
+        let Listed { pull_requests, merged } = viewed.repository.ok_or_else(unknown)?;
+        let Connection { page_info, pulls } = pull_requests;
         let end = page_info.end_cursor.filter(|_| page_info.has_next_page);
         let viewer = &viewed.viewer.login;
+        let merged = merged.unwrap_or_default().into_vec().into_iter();
         Ok(OpenPulls {
             pulls: pulls.into_vec().into_iter().map(|pull| self.open_pull(pull, viewer)).collect(),
+            merged: merged.map(|pull| self.merged_pull(pull, viewer)).collect(),
             next: end.map(Page),
         })
     }
 
     fn open_pull(&self, pull: Pull, viewer: &Login) -> OpenPull {
-        // The list of commits lags behind a push: nothing is known of that head then.
-        let commits = pull.commits.into_vec().into_iter().map(|listed| listed.commit);
-        let head = commits.into_iter().find(|commit| commit.oid == pull.head_ref_oid);
-        let suites = head.and_then(|commit| commit.check_suites).unwrap_or_default().into_vec();
-        let ours = suites
-            .into_iter()
-            .filter(|suite| suite.app.as_ref().is_some_and(|app| self.app.owns(app, viewer)));
-        let runs = ours.flat_map(|suite| suite.check_runs.unwrap_or_default().into_vec());
         let reviews = pull.reviews.unwrap_or_default().into_vec();
         OpenPull {
-            number: PrNumber(pull.number),
-            head: pull.head_ref_oid,
+            number: PrNumber(pull.head.number),
+            head: pull.head.head_ref_oid.clone(),
             base_branch: pull.base_ref_name,
             draft: pull.is_draft,
             fork: pull.is_cross_repository,
             reviewed_ms: reviews.iter().filter_map(|review| moment(&review.submitted_at)).max(),
-            checks: runs.map(open_check).collect(),
+            checks: self.own_checks(pull.head, viewer),
         }
+    }
+
+    fn merged_pull(&self, pull: MergedOne, viewer: &Login) -> MergedPull {
+        MergedPull {
+            number: PrNumber(pull.head.number),
+            head: pull.head.head_ref_oid.clone(),
+            merged_ms: moment(&pull.merged_at),
+            checks: self.own_checks(pull.head, viewer),
+        }
+    }
+
+    fn own_checks(&self, head: Head, viewer: &Login) -> Vec<OpenCheck> {
+        // The list of commits lags behind a push: nothing is known of that head then.
+        let commits = head.commits.into_vec().into_iter().map(|listed| listed.commit);
+        let commit = commits.into_iter().find(|commit| commit.oid == head.head_ref_oid);
+        let suites = commit.and_then(|commit| commit.check_suites).unwrap_or_default().into_vec();
+        let ours = suites
+            .into_iter()
+            .filter(|suite| suite.app.as_ref().is_some_and(|app| self.app.owns(app, viewer)));
+        let runs = ours.flat_map(|suite| suite.check_runs.unwrap_or_default().into_vec());
+        runs.map(open_check).collect()
     }
 }
 
@@ -95,6 +112,7 @@ pub(super) fn moment(time: &Option<String>) -> Option<u64> {
 #[serde(rename_all = "camelCase")]
 struct Listed {
     pull_requests: Connection,
+    merged: Option<Nodes<MergedOne>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -108,12 +126,27 @@ struct Connection {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Pull {
-    number: u64,
-    head_ref_oid: Sha,
     base_ref_name: String,
     is_draft: bool,
     is_cross_repository: bool,
     reviews: Option<Nodes<Review>>,
+    #[serde(flatten)]
+    head: Head,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MergedOne {
+    merged_at: Option<String>,
+    #[serde(flatten)]
+    head: Head,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    number: u64,
+    head_ref_oid: Sha,
     commits: Nodes<ListedCommit>,
 }
 

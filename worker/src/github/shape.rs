@@ -90,6 +90,7 @@ pub(super) struct Standing {
     /// Its base branch. Of another name than in GitHub's schema: [`Standing`] is flattened into
     /// what asks for the base branch as well.
     pub(super) merged_into: String,
+    pub(super) merged_at: Option<String>,
     pub(super) merge_commit: Option<MergeCommit>,
 }
 

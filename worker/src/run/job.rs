@@ -12,7 +12,7 @@ use sluice::job::{Envelope, JobKind};
 use sluice::ledger::Ledger;
 use sluice::observe::{Event, What};
 use sluice::outcome::Disposition;
-use sluice::pipeline::{Deps, Settings, Signals, bury, perform};
+use sluice::pipeline::{Deps, Settings, Signals, perform};
 use sluice::queue::{Delivery, QueueError};
 use sluice::redact::Redactor;
 use tokio_util::sync::CancellationToken;
@@ -81,10 +81,6 @@ impl Jobs {
         } else {
             self.run_supervised(&run, &envelope, delivery.attempt()).await
         };
-        let disposition = match disposition {
-            Disposition::Dead(why) => self.bury(&envelope, why).await,
-            disposition => disposition,
-        };
         if disposition == Disposition::Requeue {
             // Whoever gets it next, at once, is to find no run that has not ended.
             run.end().await;
@@ -115,17 +111,6 @@ impl Jobs {
         let Settings { redactor, retry, .. } = &*self.deps.settings;
         let left = retry.left(attempt);
         ended.unwrap_or_else(|panic| panicked(redactor, left, said(panic.as_ref())))
-    }
-
-    /// No job is buried before what is left of it has been left to others.
-    async fn bury(&self, envelope: &Envelope, why: String) -> Disposition {
-        match bury(&self.deps, envelope).await {
-            Ok(()) => Disposition::Dead(why),
-            Err(error) => {
-                tracing::warn!(job = %envelope.id, %error, "a dead job cannot be buried yet");
-                Disposition::Retry
-            }
-        }
     }
 
     /// The end of a job that ends workers.

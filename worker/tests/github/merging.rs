@@ -20,6 +20,7 @@ fn standing(state: &str, head: char) -> Value {
     let commit = if state == "MERGED" { commit } else { Value::Null };
     json!({
         "state": state, "headRefOid": sha(head).as_str(), "mergedInto": "main",
+        "mergedAt": "2023-11-14T22:13:20Z",
         "mergeCommit": commit
     })
 }
@@ -43,6 +44,7 @@ fn merged() -> MergeOutcome {
         tree: sha('d'),
         project_tree,
         into: "main".to_owned(),
+        at_ms: Some(1_700_000_000_000),
     })
 }
 

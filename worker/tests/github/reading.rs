@@ -50,6 +50,7 @@ async fn a_project_at_the_root_is_the_whole_tree() {
         tree: tree.clone(),
         project_tree: Some(tree),
         into: "main".to_owned(),
+        at_ms: None,
     };
     assert_eq!(facts.state, PrState::Merged(commit));
     assert_eq!(town.finish()[0].body["variables"]["inFolder"], json!(false));

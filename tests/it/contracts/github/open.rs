@@ -1,6 +1,6 @@
-//! The list of open pull requests: what a sweep sees is what the world holds, 50 in a request.
+//! The list of pull requests, open ones and those merged last: what a sweep sees is what the world holds, 50 in a request.
 
-use sluice::github::{CheckStatus, GitHub, GitHubError, OpenPull, Report};
+use sluice::github::{CheckStatus, GitHub, GitHubError, OpenPull, PrState, Report};
 use sluice::names::{PrNumber, Repository};
 use sluice_sim::PrSpec;
 
@@ -109,12 +109,14 @@ async fn fifty_open_ones_cost_one_request() {
     for number in 0..51 {
         town.pr(&format!("model_{number}")).await;
     }
+    let merged = town.pr("merged").await;
+    town.bob.merges_by_hand(&merged).await.unwrap();
     let (first, requests) = town.counted(town.github.open_pulls(&repository(&town), None)).await;
     let first = first.unwrap();
-    assert_eq!((first.pulls.len(), requests), (50, 1));
+    assert_eq!((first.pulls.len(), first.merged.len(), requests), (50, 1, 1));
     let next = first.next.expect("there is one more");
     let rest = town.github.open_pulls(&repository(&town), Some(&next)).await.unwrap();
-    assert_eq!((rest.pulls.len(), rest.next), (1, None));
+    assert_eq!((rest.pulls.len(), rest.merged.len(), rest.next), (1, 0, None));
     assert_eq!(rest.pulls[0].number, PrNumber(51));
 }
 
@@ -124,4 +126,25 @@ async fn a_repository_that_is_not_there_is_not_found() {
     let nowhere = Repository::new("acme/nowhere").unwrap();
     let error = town.github.open_pulls(&nowhere, None).await.unwrap_err();
     assert!(matches!(error, GitHubError::NotFound(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn those_merged_last_come_with_the_first_page() {
+    let town = Town::found().await;
+    let (first, second) = (town.pr("orders").await, town.pr("customers").await);
+    town.pr("open").await;
+    let report = town.report(&first, "job-1").await;
+    town.github.report(&report).await.unwrap();
+    let head = town.head(&first);
+    for pr in [&second, &first] {
+        town.bob.merges_by_hand(pr).await.unwrap();
+    }
+    let page = town.github.open_pulls(&repository(&town), None).await.unwrap();
+    let numbers: Vec<_> = page.merged.iter().map(|pull| pull.number.0).collect();
+    assert_eq!(numbers, [first.number, second.number], "the last one first");
+    let merged = &page.merged[0];
+    assert_eq!((&merged.head, merged.checks.len()), (&head, 1));
+    let PrState::Merged(commit) = town.facts(&first).await.state else { panic!("it is merged") };
+    assert!(commit.at_ms.is_some());
+    assert_eq!(merged.merged_ms, commit.at_ms);
 }

@@ -1,0 +1,126 @@
+//! Merged pull requests whose deploy never said how it ended.
+
+use std::time::Duration;
+
+use sluice::job::{Envelope, GateCheck, Job, Refresh, Scope};
+use sluice::names::PrNumber;
+use sluice::outcome::{DeployOutcome, Disposition, Stage};
+use sluice::pipeline::sweep::{Sweeper, Swept};
+use sluice::pipeline::{Signals, perform};
+use sluice::queue::{Queue, Route};
+use sluice_sim::faults::{Answer, Matching};
+use sluice_sim::{Pr, World};
+
+use crate::town::{DEPLOY, PATIENCE, Setup, TAXED, Town};
+
+/// A town in which a check is left at once when nobody works on it.
+async fn town() -> Town {
+    Town::of(Setup { left_open_after: Duration::ZERO, ..Setup::default() }).await
+}
+
+/// A pull request whose deploy was killed when it had merged it and given prod back, and had not
+/// said so. Nobody takes its message up again, and the cleanup of the merge has come and gone.
+async fn merged_and_not_told(town: &Town) -> Pr {
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.carol.quietly().approves(&pr).await.unwrap();
+    let says_nothing_more = |world: &mut World| {
+        let matching = Matching::GraphQl("updateCheckRun".to_owned());
+        world.faults.answer(matching, 1000, Answer::Slow(PATIENCE));
+    };
+    town.spoils(move |faults| faults.before_merge = Some(Box::new(says_nothing_more))).await;
+    let (deps, deploy) = (town.deps.clone(), town.deploy_of(&pr, &town.head(&pr)));
+    let job = async move { Box::pin(perform(&deps, &deploy, 0, Signals::default())).await };
+    let job = tokio::spawn(job);
+    town.until_stage(&pr, Stage::Cleanup).await;
+    job.abort();
+    assert!(job.await.unwrap_err().is_cancelled());
+    town.spoils(|faults| faults.responses.clear()).await;
+    town.until_quiet().await;
+    assert!(town.see(&pr).is_merged());
+    assert!(town.held().await.is_empty(), "prod is free: {:#?}", town.held().await);
+    assert!(town.says(&pr, DEPLOY).contains("Applying"), "{}", town.says(&pr, DEPLOY));
+    pr
+}
+
+fn look_at(town: &Town, pr: &Pr) -> Envelope {
+    let look = GateCheck {
+        project: town.deps.projects[0].name.clone(),
+        pr: PrNumber(pr.number),
+        scope: Scope::Approval,
+        head: None,
+        refresh: Refresh::No,
+    };
+    Envelope::new(Job::GateCheck(look), "again", 0)
+}
+
+#[tokio::test]
+async fn a_deploy_that_died_after_its_merge_is_found_by_a_sweep() {
+    let town = town().await;
+    let pr = merged_and_not_told(&town).await;
+    town.passes_a_second().await;
+    let mut sweeper = Sweeper::of_all(&town.deps).remove(0);
+    let swept = sweeper.sweep(&town.deps).await.unwrap();
+    assert_eq!(swept, Swept { pulls: 0, looks: 1, cleanups: 0 });
+    town.until_deployed(&pr).await;
+    town.until_quiet().await;
+    assert_eq!(town.deploys(&pr), [DeployOutcome::Deployed]);
+    assert_eq!(town.prod_applies(), 1);
+    assert!(!town.warehouse.has("warehouse_1"), "removed");
+    assert!(!town.says(&pr, DEPLOY).contains("sluice:again"), "{}", town.says(&pr, DEPLOY));
+    assert_eq!(sweeper.sweep(&town.deps).await.unwrap().looks, 0);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_deploy_that_is_lost_each_time_is_given_up_in_front_of_people() {
+    let mut town = town().await;
+    let pr = merged_and_not_told(&town).await;
+    town.passes_a_second().await;
+    town.shutdown.drain.cancel();
+    town.is_left_by_its_worker().await;
+    let route = Route::Deploy(town.deps.projects[0].name.clone());
+    let look = look_at(&town, &pr);
+    for asked in [1, 1, 1, 0] {
+        for _ in 0..2 {
+            // The second time it waits already.
+            let ended = Box::pin(perform(&town.deps, &look, 0, Signals::default())).await;
+            assert_eq!(ended, Disposition::Done);
+            assert_eq!(town.queue.waiting(&route).await.unwrap().jobs, asked);
+        }
+        if asked > 0 {
+            let mut taken = town.queue.consume(&route, 1).await.unwrap();
+            taken.next().await.unwrap().settle(Disposition::Done).await.unwrap();
+        }
+    }
+    let says = town.says(&pr, DEPLOY);
+    assert!(says.contains("Nobody saw how it ended") && says.contains("dead list"), "{says}");
+    // Somebody has mended what it died of, and retries it.
+    town.is_followed_by_another_worker().await;
+    town.is_asked_to_deploy(&pr, &town.head(&pr)).await;
+    town.until_deployed(&pr).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn who_has_just_merged_may_still_say_how_it_ended() {
+    let town = Town::of(Setup::default()).await;
+    let pr = merged_and_not_told(&town).await;
+    let (repository, head) = (town.repository.clone(), town.see(&pr).head);
+    let long_ago = Some(std::time::SystemTime::UNIX_EPOCH);
+    let begins_long_ago = move |world: &mut World| {
+        let change =
+            sluice_sim::world::CheckRunChange { started_at: long_ago, ..Default::default() };
+        let runs = world.repository(&repository)?.latest_runs(&head);
+        let id = runs.into_iter().find(|run| run.name == DEPLOY).map(|run| run.id).unwrap();
+        let us = sluice_sim::world::Identity::App;
+        world.quietly(|world| world.update_check_run(&us, &repository, id, change))
+    };
+    town.github.change(begins_long_ago).await.unwrap();
+    let mut sweeper = Sweeper::of_all(&town.deps).remove(0);
+    assert_eq!(sweeper.sweep(&town.deps).await.unwrap().looks, 0);
+    let ended = Box::pin(perform(&town.deps, &look_at(&town, &pr), 0, Signals::default())).await;
+    assert_eq!(ended, Disposition::Done);
+    assert!(town.says(&pr, DEPLOY).contains("Applying"), "{}", town.says(&pr, DEPLOY));
+    assert!(town.deploys(&pr).is_empty());
+    town.finish().await;
+}
