@@ -1,6 +1,6 @@
 //! Which worker has which message in hand, as the history tells it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::history::{Happened, Line};
 
@@ -45,32 +45,36 @@ impl Hands {
     }
 }
 
-/// How many workers ended with a message in hand, or stood still with it while it was handed to
-/// another one: nobody can tell the two apart then.
+/// How long after it goes on a worker may take to say that it lives.
+const SAYS_SO_WITHIN_MS: u64 = 2000;
+
+/// How many workers had ended with a message in hand, or stood still with it, when it was handed
+/// out: nobody can tell the two apart then. The most that were at any time.
 pub(crate) fn ended_with(lines: &[Line], message: &str) -> usize {
-    let mut hands = Hands::default();
-    let (mut names, mut still) = (BTreeMap::new(), BTreeSet::new());
-    let mut counted = BTreeSet::new();
+    let (mut hands, mut ended, mut most) = (Hands::default(), 0, 0);
+    // Workers by name: of the process that has the message, and until when nothing is heard of one.
+    let (mut names, mut silent) = (BTreeMap::new(), BTreeMap::new());
     for line in lines {
         match &line.what {
-            Happened::WorkerEnded { worker } if hands.has(*worker, message) => {
-                counted.insert(*worker);
+            Happened::WorkerEnded { worker } if hands.has(*worker, message) => ended += 1,
+            Happened::Fault { what } => {
+                silent.extend(what.strip_prefix(STANDS_STILL).map(|name| (name, u64::MAX)));
             }
-            Happened::Fault { what } => still.extend(what.strip_prefix(STANDS_STILL)),
             Happened::Over { what } => {
-                let goes_on = what.strip_prefix(GOES_ON);
-                still.retain(|name| Some(*name) != goes_on);
+                let until_ms = line.at_ms.saturating_add(SAYS_SO_WITHIN_MS);
+                silent.extend(what.strip_prefix(GOES_ON).map(|name| (name, until_ms)));
             }
             Happened::Delivered(job) if job.message.as_deref() == Some(message) => {
-                names.insert(line.pid, line.who.as_str());
-                let stands_still = |pid: &&u32| {
-                    hands.has(**pid, message) && names.get(pid).is_some_and(|n| still.contains(n))
+                let is_silent = |(pid, name): &(&u32, &&str)| {
+                    let until_ms = silent.get(*name).copied().unwrap_or_default();
+                    hands.has(**pid, message) && line.at_ms < until_ms
                 };
-                counted.extend(names.keys().filter(stands_still).copied());
+                most = most.max(ended + names.iter().filter(is_silent).count());
+                names.insert(line.pid, line.who.as_str());
             }
             _ => {}
         }
         hands.follow(line);
     }
-    counted.len()
+    most.max(ended)
 }

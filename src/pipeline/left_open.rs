@@ -99,10 +99,11 @@ impl Busy {
     }
 
     /// Whether nobody works on the deploy that was asked for then, nor waits to. One that waits in
-    /// hand, for a prod that somebody else has, shows nothing of itself.
+    /// hand for a prod that is somebody else's, or kept for another, shows nothing of itself.
     pub(crate) fn deploy_is_left(&self, pr: PrNumber, asked_ms: Option<u64>) -> bool {
         let age = self.age(asked_ms);
-        let may_wait_in_hand = self.prod && age <= self.quiet + self.deploy_limit;
+        let is_kept = self.kept.as_ref().is_some_and(|(other, _)| *other != pr);
+        let may_wait_in_hand = (self.prod || is_kept) && age <= self.quiet + self.deploy_limit;
         !may_wait_in_hand && self.is_left((pr, asked_ms), self.deploys, self.deploy_limit)
     }
 
@@ -201,6 +202,8 @@ pub(crate) async fn after_the_merge(cx: &Cx<'_>, facts: &Facts) -> Result<(), St
     let check = open_check(cx, facts, CheckKind::Deploy);
     if let (true, Some(check)) = (deploy(cx, facts, &board, &id).await, check) {
         deploy::ask_again(cx, facts, check).await?;
+        // It waits from now on, which GitHub dates anew.
+        board.say_for(CheckKind::Deploy, render::deploy::waiting(None, None), Some(id));
     }
     cx.stage(Stage::Report, board.flush()).await
 }

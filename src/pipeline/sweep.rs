@@ -1,5 +1,5 @@
-//! The sweep: finds the open pull requests that no event will lead anybody to, the merged ones whose
-//! deploy never said how it ended, and the closed ones that prod is still kept for.
+//! The sweep: finds the open pull requests that no event will lead anybody to, the merged ones
+//! whose deploy never said how it ended, and the closed ones that prod is still kept for.
 //!
 //! A webhook that never came, a job that was lost with its process: what is missing then can be
 //! seen on GitHub. Owns which heads need a look, and asks for it; the look itself decides what

@@ -30,6 +30,12 @@ impl Found<'_> {
                 self.at("I4", index, format!("{} {} was never done", job.kind, job.job));
             }
         }
+        for (message, index) in never_ended(&record.lines) {
+            if record.dead.iter().any(|dead| dead.message == message) {
+                continue;
+            }
+            self.at("I4", index, format!("the message {message} was handed out and never done"));
+        }
         for (message, index) in ended_twice(&record.lines) {
             self.at("I4", index, format!("the message {message} is done and dead"));
         }
@@ -67,6 +73,28 @@ impl Found<'_> {
 /// Whether a job that is settled so has come to its end.
 pub(crate) fn is_end(disposition: &str) -> bool {
     matches!(disposition, "done" | "dead")
+}
+
+/// Messages that were handed out and came to no end. A job that was lost and asked for again ended
+/// all the same.
+fn never_ended(lines: &[Line]) -> Vec<(String, usize)> {
+    let mut under_way = BTreeMap::<&str, usize>::new();
+    let mut ended = BTreeSet::new();
+    for (index, line) in lines.iter().enumerate() {
+        match &line.what {
+            Happened::Delivered(job) => {
+                if let Some(message) = job.message.as_deref() {
+                    under_way.insert(message, index);
+                }
+            }
+            Happened::Settling { job, disposition } if is_end(disposition) => {
+                ended.extend(job.message.as_deref());
+            }
+            _ => {}
+        }
+    }
+    let never = under_way.into_iter().filter(|(message, _)| !ended.contains(message));
+    never.map(|(message, index)| (message.to_owned(), index)).collect()
 }
 
 /// Messages whose settlement as done and as dead were both confirmed.

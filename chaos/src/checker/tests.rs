@@ -164,6 +164,8 @@ fn a_job_without_an_end_or_with_two_breaks_i4() {
     assert_eq!(broken(|record| record.waiting = 1), ["I4"]);
     let dead = Dead { message: "m9".to_owned(), reason: "no".to_owned() };
     assert_eq!(broken(|record| record.dead.push(dead)), ["I4"]);
+    let lost = JobLine { message: Some("m3".to_owned()), ..job("deploy-1", 1) };
+    assert_eq!(broken(|record| record.lines.push(line(1080, Happened::Delivered(lost)))), ["I4"]);
     let again = JobLine { message: Some("m1".to_owned()), ..job("deploy-1", 1) };
     let dead = Happened::Settled { job: again, disposition: "dead".to_owned() };
     assert_eq!(broken(|record| record.lines.push(line(1080, dead))), ["I4"]);
@@ -188,7 +190,7 @@ fn only_what_ended_two_workers_is_poison() {
     }
     assert_eq!(wrong(&record), [""; 0]);
     record.dead.clear();
-    assert_eq!(wrong(&record).len(), 1, "it was to be dead");
+    assert_eq!(wrong(&record).len(), 2, "it was to be dead, and came to no end");
 }
 
 #[test]
@@ -212,9 +214,17 @@ fn a_worker_that_stands_still_when_its_message_goes_to_another_cannot_be_told_fr
     let (still, on) = ("a worker stands still: worker-21", "it goes on: worker-21");
     let then = |more: Vec<Line>| [died(), vec![handed_to(21)], more].concat();
     assert!(is_poison(then(vec![tells(still), handed_to(22)])));
-    assert!(!is_poison(then(vec![tells(still), over(on), handed_to(22)])), "it went on before");
+    let later = |line: Line| Line { at_ms: 9000, ..line };
+    let went_on = vec![tells(still), over(on), later(handed_to(22))];
+    assert!(!is_poison(then(went_on)), "it went on before");
     assert!(!is_poison(then(vec![tells("a worker stands still: worker-9"), handed_to(22)])));
     assert!(!is_poison(then(vec![tells(still)])), "nobody else got it");
+    let goes_on = vec![tells(still), handed_to(22), over(on)];
+    assert!(is_poison(then([goes_on, vec![later(handed_to(23))]].concat())), "it was so");
+    let first = vec![handed_to(21), tells(still), handed_to(22), over(on)];
+    let then_died = [handed_to(22), line(1084, Happened::WorkerEnded { worker: 22 })];
+    let late = [first, then_died.map(later).to_vec(), vec![later(handed_to(23))]].concat();
+    assert!(!is_poison(late), "it goes on: one has died");
 }
 
 #[test]

@@ -76,7 +76,7 @@ impl One {
         loop {
             let seen = town.github.pr(&pr)?;
             if seen.merged_as.is_some() {
-                // A deploy that died in silence is told by another, when a sweep has found it.
+                // A deploy that died in silence is finished by another, when a sweep has found it.
                 if seen.conclusion(DEPLOY) == Some(CheckConclusion::Success) {
                     return Ok(());
                 }

@@ -53,8 +53,8 @@ impl Town {
         waited.with_context(|| format!("it is not quiet:\n{}", self.last_words(40)))?
     }
 
-    /// Waits until the deploys of all merged pull requests have said how they ended: those that died
-    /// in silence are found by a sweep. What takes too long is the checker's to tell.
+    /// Waits until the deploys of all merged pull requests have said how they ended: those that
+    /// died in silence are found by a sweep. What takes too long is the checker's to tell.
     pub(super) async fn until_all_is_told(&self) -> anyhow::Result<()> {
         let end = SystemClock.instant() + PATIENCE;
         let mut glances = tokio::time::interval(GLANCE);

@@ -53,10 +53,14 @@ fn a_gate_check_is_left_when_nobody_works_on_it_or_waits_to() {
 #[test]
 fn a_deploy_may_wait_in_hand_for_a_prod_that_another_has() {
     let prod = Busy { prod: true, working: vec![PrNumber(8)], ..idle() };
+    let kept = |pr| Busy { kept: Some((PrNumber(pr), None)), ..idle() };
     for (case, busy, age, left) in [
         ("nobody has prod", idle(), 11, true),
         ("another has prod", prod.clone(), 730, false),
         ("for longer than anybody waits", prod.clone(), 731, true),
+        ("it is kept for another", kept(8), 730, false),
+        ("for longer than anybody comes back", kept(8), 731, true),
+        ("it is kept for itself", kept(PR.0), 11, true),
         ("it has prod itself", Busy { working: vec![PR], ..prod }, 5000, false),
         ("it stands in line", Busy { deploys: line(9, Some(40)), ..idle() }, 40, false),
     ] {

@@ -97,6 +97,9 @@ fn a_merged_one_is_looked_at_when_its_deploy_is_gone() {
     assert!(left(&merged(long_ago, open, &own), &idle()));
     assert!(left(&merged(None, open, &own), &idle()), "GitHub does not say when it was merged");
     assert!(!left(&merged(Some(NOW_MS - 1000), open, &own), &idle()), "it may still say it");
+    let mut asked_again = merged(long_ago, open, &own);
+    asked_again.checks[0].started_ms = Some(NOW_MS - 1000);
+    assert!(!left(&asked_again, &idle()), "it was asked for just now");
     assert!(!left(&merged(long_ago, DONE, &own), &idle()), "it said it");
     assert!(!left(&merged(long_ago, open, "gate"), &idle()), "no deploy was promised");
     let working = Busy { working: vec![PrNumber(7)], ..idle() };

@@ -80,6 +80,12 @@ async fn a_deploy_that_is_lost_each_time_is_given_up_in_front_of_people() {
     town.is_left_by_its_worker().await;
     let route = Route::Deploy(town.deps.projects[0].name.clone());
     let look = look_at(&town, &pr);
+    let since = |world: &World| {
+        let runs = world.repository(&town.repository).unwrap().runs.values();
+        let deploys = runs.filter(|run| run.name == DEPLOY).map(|run| run.started_at);
+        deploys.max().unwrap()
+    };
+    let mut asked_at = town.github.world(since);
     for asked in [1, 1, 1, 0] {
         for _ in 0..2 {
             // The second time it waits already.
@@ -88,8 +94,13 @@ async fn a_deploy_that_is_lost_each_time_is_given_up_in_front_of_people() {
             assert_eq!(town.queue.waiting(&route).await.unwrap().jobs, asked);
         }
         if asked > 0 {
+            let says = town.says(&pr, DEPLOY);
+            assert!(says.contains("Waiting for prod"), "{says}");
+            let before = std::mem::replace(&mut asked_at, town.github.world(since));
+            assert!(before < asked_at, "it is asked for since then");
             let mut taken = town.queue.consume(&route, 1).await.unwrap();
             taken.next().await.unwrap().settle(Disposition::Done).await.unwrap();
+            town.passes_a_second().await;
         }
     }
     let says = town.says(&pr, DEPLOY);

@@ -241,6 +241,7 @@ fn may_be_missing(problem: &Problem) -> bool {
     let is_file = || configuration::all().any(|name| alias(name) == last);
     (problem.is("NOT_FOUND") && (matches!(last, "command" | "folder") || is_file()))
         || is_unread_rule(problem)
+        || problem.path().nth(1) == Some("merged")
 }
 
 fn is_unread_rule(problem: &Problem) -> bool {

@@ -5,7 +5,7 @@ use sluice::github::{GitHub, OpenPulls};
 use sluice::names::Repository;
 
 use crate::canned::{sha, suite};
-use crate::scripted::{Scripted, data};
+use crate::scripted::{Scripted, data, problem};
 
 /// A list with one open pull request, at head `a`; its newest listed commit is another's.
 fn listed(commit: char) -> Value {
@@ -41,4 +41,16 @@ async fn checks_of_the_commit_before_are_not_the_heads() {
     let check = &page.pulls[0].checks[0];
     assert_eq!((check.started_ms, check.completed_ms), (None, None), "GitHub did not say");
     assert_eq!(read(&listed('b')).await.pulls[0].checks, [], "the list lags behind a push");
+}
+
+#[tokio::test]
+async fn merged_ones_that_cannot_be_listed_keep_nobody_from_the_open_ones() {
+    let mut answer = listed('a');
+    answer["repository"]["merged"] = Value::Null;
+    let late = problem(&answer, "TIMEOUT", &["repository", "merged"], "Something went wrong");
+    let town = Scripted::says(vec![late]).await;
+    let repository = Repository::new("acme/data").unwrap();
+    let page = town.github.open_pulls(&repository, None).await.unwrap();
+    assert_eq!((page.pulls.len(), page.merged.len()), (1, 0));
+    town.finish();
 }

@@ -1,4 +1,5 @@
-//! The list of pull requests, open ones and those merged last: what a sweep sees is what the world holds, 50 in a request.
+//! The list of pull requests, open ones and those merged last: what a sweep sees is what the world
+//! holds, 50 in a request.
 
 use sluice::github::{CheckStatus, GitHub, GitHubError, OpenPull, PrState, Report};
 use sluice::names::{PrNumber, Repository};
