@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use sluice::clock::{Clock as _, SystemClock};
@@ -39,11 +40,10 @@ impl Crowd {
                 number += 1;
                 let random = StdRng::seed_from_u64(self.random.random());
                 let one = One { town: self.town.clone(), random, model: format!("m_{number}") };
-                under_way.spawn(tokio::time::timeout(ARRIVES_WITHIN, one.lives()));
+                under_way.spawn(one.lives());
             }
             if let Some(ended) = under_way.join_next().await {
-                let late = |_| anyhow::anyhow!("late:\n{}", self.town.last_words(200));
-                ended?.map_err(late)??;
+                ended??;
                 arrived += 1;
             }
         }
@@ -68,13 +68,19 @@ impl One {
             0 => town.opens_quietly(&model, &text).await?,
             _ => town.opens(&model, &text).await?,
         };
+        let arrives = tokio::time::timeout(ARRIVES_WITHIN, self.arrives(&pr)).await;
+        arrives.with_context(|| format!("#{} is late:\n{}", pr.number, town.post_mortem(&pr)))?
+    }
+
+    async fn arrives(&mut self, pr: &Pr) -> anyhow::Result<()> {
+        let town = self.town.clone();
         if self.random.random_bool(0.3) {
             self.hesitates(1500).await;
-            drop(town.carol.approves(&pr).await);
+            drop(town.carol.approves(pr).await);
         }
         let mut pushes = self.random.random_range(0..3);
         loop {
-            let seen = town.github.pr(&pr)?;
+            let seen = town.github.pr(pr)?;
             if seen.merged_as.is_some() {
                 // A deploy that died in silence is finished by another, when a sweep has found it.
                 if seen.conclusion(DEPLOY) == Some(CheckConclusion::Success) {
@@ -85,9 +91,9 @@ impl One {
             }
             if pushes > 0 && self.random.random_bool(0.5) {
                 pushes -= 1;
-                self.pushes(&pr).await;
+                self.pushes(pr).await;
             }
-            self.approves(&pr, &seen).await;
+            self.approves(pr, &seen).await;
             self.hesitates(3000).await;
         }
     }
