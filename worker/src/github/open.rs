@@ -43,8 +43,11 @@ impl HttpGitHub {
             "suites": self.app.suites(),
             "withMerged": after.is_none(),
         });
-        let (viewed, _) =
+        let (viewed, problems) =
             self.read::<Viewed<Listed>>("open_pulls", documents::OPEN_PULLS, &variables).await?;
+        for problem in &problems {
+            tracing::warn!(%repository, why = problem.message, "merged ones were not listed");
+        }
         let unknown = || Failure::Final(GitHubError::NotFound(repository.to_string()));
         let Listed { pull_requests, merged } = viewed.repository.ok_or_else(unknown)?;
         let Connection { page_info, pulls } = pull_requests;
