@@ -59,6 +59,8 @@ pub struct OpenCheck {
     pub external_id: String,
     /// Where it stands.
     pub status: CheckStatus,
+    /// Its title; empty when it has none.
+    pub title: String,
     /// When it was asked for last, in milliseconds since 1970; `None` when GitHub does not say.
     pub started_ms: Option<u64>,
     /// When it was concluded last, in milliseconds since 1970; `None` while it is open.

@@ -51,7 +51,7 @@ pub(crate) async fn run(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
     if facts.head != job.head {
         return superseded(cx, job, facts).await;
     }
-    if was_told(cx, job, &facts) && clear::reservation(cx).await?.is_none() {
+    if was_told(cx, &facts) && clear::reservation(cx).await?.is_none() {
         cx.note("deployed, merged and told already");
         return Ok(());
     }
@@ -97,19 +97,18 @@ async fn superseded(cx: &Cx<'_>, job: &Deploy, facts: Facts) -> Result<(), Stop>
 }
 
 /// Whether this deploy got to its end, and said so: its message has come again.
-fn was_told(cx: &Cx<'_>, job: &Deploy, facts: &Facts) -> bool {
+fn was_told(cx: &Cx<'_>, facts: &Facts) -> bool {
     let check = own_check(cx, facts, &cx.job.id);
     matches!(facts.state, PrState::Merged(_))
-        && check.is_some_and(|check| is_success(check) && !is_provisional(check, &job.head))
+        && check.is_some_and(|check| is_success(check) && !is_untold(check))
 }
 
-/// Asks once more for the deploy of what was merged, when its check still promises an end: its job
+/// Asks once more for the deploy of what was merged, when its check does not tell its end: its job
 /// is gone, and may be dead. It finds out what prod has, and says so.
 pub(crate) async fn finish_untold(cx: &Cx<'_>, facts: &Facts) -> Result<(), Stop> {
     let id = JobId::of_deploy(&cx.project.name, facts.number, &facts.head);
     let Some(check) = own_check(cx, facts, &id) else { return Ok(()) };
-    let is_open = !matches!(check.status, CheckStatus::Completed(_));
-    if !is_open && !is_provisional(check, &facts.head) {
+    if !is_untold(check) {
         return Ok(());
     }
     cx.note("its deploy never said how it ended: asking for it again");
@@ -138,9 +137,8 @@ fn is_success(check: &Check) -> bool {
     check.status == CheckStatus::Completed(Conclusion::Success)
 }
 
-/// A success that had to be shown before the merge is not the end.
-fn is_provisional(check: &Check, head: &Sha) -> bool {
-    is_success(check) && check.summary == render::deploy::merging(head).summary
+fn is_untold(check: &Check) -> bool {
+    render::deploy::is_untold(check.status, &check.title)
 }
 
 /// What was cleared is not what is there: another look follows by itself.

@@ -1,9 +1,10 @@
 //! Checks that were left open by somebody who is gone.
 //!
-//! An open check of ours promises that a job will conclude it. Jobs can be lost with the process
-//! that had them in memory, or go to the dead letters without a word. Owns the rule that tells such
-//! a check from one that is waited for or worked on, and how often a job is asked for again. What
-//! is judged wrongly costs a job that finds its work done.
+//! An open check of ours promises that a job will conclude it, and one that speaks of a merge to
+//! come promises more when that has come. Jobs can be lost with the process that had them in
+//! memory, or go to the dead letters without a word. Owns the rule that tells such a check from one
+//! that is waited for or worked on, and how often a job is asked for again. What is judged wrongly
+//! costs a job that finds its work done.
 
 use std::time::Duration;
 
@@ -172,7 +173,7 @@ pub(crate) async fn gate(cx: &Cx<'_>, facts: &Facts, board: &Board, state: GateS
 /// Whether the deploy that an open check promises has to be asked for again. What it says of that
 /// is said for the deploy.
 pub(crate) async fn deploy(cx: &Cx<'_>, facts: &Facts, board: &Board, id: &JobId) -> bool {
-    let check = open_check(cx, facts, CheckKind::Deploy);
+    let check = untold(cx, facts);
     let Some(check) = check.filter(|check| check.external_id == id.as_str()) else { return false };
     // Who merged it may still be cleaning up.
     let merged_ms = match &facts.state {
@@ -199,7 +200,7 @@ pub(crate) async fn deploy(cx: &Cx<'_>, facts: &Facts, board: &Board, id: &JobId
 pub(crate) async fn after_the_merge(cx: &Cx<'_>, facts: &Facts) -> Result<(), Stop> {
     let id = JobId::of_deploy(&cx.project.name, facts.number, &facts.head);
     let board = Board::new(cx, facts);
-    let check = open_check(cx, facts, CheckKind::Deploy);
+    let check = untold(cx, facts);
     if let (true, Some(check)) = (deploy(cx, facts, &board, &id).await, check) {
         deploy::ask_again(cx, facts, check).await?;
         // It waits from now on, which GitHub dates anew.
@@ -208,10 +209,23 @@ pub(crate) async fn after_the_merge(cx: &Cx<'_>, facts: &Facts) -> Result<(), St
     cx.stage(Stage::Report, board.flush()).await
 }
 
+/// The deploy's check, when it does not tell how that ended.
+fn untold<'a>(cx: &Cx<'_>, facts: &'a Facts) -> Option<&'a Check> {
+    if !matches!(facts.state, PrState::Merged(_)) {
+        return open_check(cx, facts, CheckKind::Deploy);
+    }
+    let check = named(cx, facts, CheckKind::Deploy);
+    check.filter(|check| render::deploy::is_untold(check.status, &check.title))
+}
+
 fn open_check<'a>(cx: &Cx<'_>, facts: &'a Facts, kind: CheckKind) -> Option<&'a Check> {
+    let check = named(cx, facts, kind);
+    check.filter(|check| !matches!(check.status, CheckStatus::Completed(_)))
+}
+
+fn named<'a>(cx: &Cx<'_>, facts: &'a Facts, kind: CheckKind) -> Option<&'a Check> {
     let name = checks::name(kind, &cx.project);
-    let of_name = facts.checks.iter().find(|check| check.name == name);
-    of_name.filter(|check| !matches!(check.status, CheckStatus::Completed(_)))
+    facts.checks.iter().find(|check| check.name == name)
 }
 
 /// Who works on what; `None` when the check is too young to ask, or nobody can say.

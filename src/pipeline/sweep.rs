@@ -22,6 +22,7 @@ use crate::pipeline::left_open::{Busy, Unseen};
 use crate::project::Project;
 use crate::queue::QueueError;
 use crate::render::checks::{self, CheckKind};
+use crate::render::deploy;
 
 /// Pages of 50 that are read in one sweep: 2,000 open pull requests.
 const MOST_PAGES: usize = 40;
@@ -309,7 +310,7 @@ fn was_left(pull: &MergedPull, project: &Project, busy: &Busy) -> bool {
     let id = JobId::of_deploy(&project.name, pull.number, &pull.head);
     let check = pull.checks.iter().find(|check| check.name == name);
     check.is_some_and(|check| {
-        is_open(check)
+        deploy::is_untold(check.status, &check.title)
             && check.external_id == id.as_str()
             && busy.deploy_is_left(pull.number, check.started_ms.max(pull.merged_ms))
     })

@@ -11,6 +11,9 @@ use crate::names::{Login, Sha};
 use crate::outcome::{Conclusion, Refusal, conclusion_of};
 use crate::redact::Redactor;
 
+const MERGING: &str = "Deployed to Prod, being merged";
+const NOT_MERGED: &str = "Deployed, not merged";
+
 /// A deploy that reached its end.
 #[derive(Debug, Clone, Copy)]
 pub struct Done<'a> {
@@ -46,7 +49,13 @@ pub fn deployed(done: Done<'_>) -> Said {
 /// without its conclusion nothing could be merged.
 pub fn merging(head: &Sha) -> Said {
     let summary = format!("Prod runs {}. It is being merged.", code(head.short()));
-    Said::concluded(Conclusion::Success, "Deployed to Prod", &summary)
+    Said::concluded(Conclusion::Success, MERGING, &summary)
+}
+
+/// Whether that does not tell how the deploy of a merged pull request ended: it promises more, or
+/// speaks of a merge to come.
+pub fn is_untold(status: CheckStatus, title: &str) -> bool {
+    !matches!(status, CheckStatus::Completed(_)) || [MERGING, NOT_MERGED].contains(&title)
 }
 
 /// A user-visible no. The title is the first reason, the conclusion that of the gravest.
@@ -128,12 +137,21 @@ pub(super) fn how_far(progress: &Progress) -> String {
 /// Prod runs it, the base branch does not have it. `next`: what happens about it.
 pub fn applied_not_merged(why: &str, next: &str) -> Said {
     let summary = format!(
-        "Prod runs this head, but GitHub did not merge it:\n\n{}\n\n{} The environment stays \
-         reserved until then.",
+        "Prod runs this head, but GitHub did not merge it:\n\n{}\n\n{}",
         said_by_us(why),
-        sentence(next),
+        reserved_until(next),
     );
-    Said::concluded(Conclusion::Failure, "Deployed, not merged", &summary)
+    Said::concluded(Conclusion::Failure, NOT_MERGED, &summary)
+}
+
+/// Prod runs it, and it was merged to where the base branch does not get it.
+pub fn applied_merged_elsewhere(why: &str, next: &str) -> Said {
+    let summary = format!("Prod runs this head. {}\n\n{}", said_by_us(why), reserved_until(next));
+    Said::concluded(Conclusion::Failure, "Deployed, merged elsewhere", &summary)
+}
+
+fn reserved_until(next: &str) -> String {
+    format!("{} The environment stays reserved until then.", sentence(next))
 }
 
 /// It was merged, and nobody said how its deploy ended, however often that was asked.

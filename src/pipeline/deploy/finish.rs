@@ -54,7 +54,11 @@ pub(crate) fn show(cx: &Cx<'_>, desk: &Desk<'_>, facts: &Facts, result: &Result<
     };
     match result {
         Ok(Deployed { merged: Merged::Not(not), .. }) => {
-            desk.say(deploy::applied_not_merged(not.why(), not.next()));
+            let said = match not {
+                NotMerged::Elsewhere(_) => deploy::applied_merged_elsewhere,
+                NotMerged::Refused(_) | NotMerged::HeadMoved => deploy::applied_not_merged,
+            };
+            desk.say(said(not.why(), not.next()));
             comment(State::NotMerged { why: not.why(), next: not.next() }, None);
         }
         Ok(Deployed { merged: Merged::Otherwise(how), .. }) => {

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::project::{Approvals, OldHead, Python, SharesRepository};
+use crate::render::checks::Said;
 
 fn project(shares_repository: SharesRepository) -> Project {
     Project {
@@ -34,6 +35,7 @@ fn check(kind: CheckKind, status: CheckStatus, external_id: &str) -> OpenCheck {
         name: checks::name(kind, &project(SharesRepository::No)),
         external_id: external_id.to_owned(),
         status,
+        title: String::new(),
         started_ms: Some(OLD_MS),
         completed_ms: (status == DONE).then_some(OLD_MS + 1000),
     }
@@ -101,6 +103,16 @@ fn a_merged_one_is_looked_at_when_its_deploy_is_gone() {
     asked_again.checks[0].started_ms = Some(NOW_MS - 1000);
     assert!(!left(&asked_again, &idle()), "it was asked for just now");
     assert!(!left(&merged(long_ago, DONE, &own), &idle()), "it said it");
+    let titled = |said: Said| {
+        let mut titled = merged(long_ago, said.status, &own);
+        titled.checks[0].title = said.title;
+        titled
+    };
+    let head = Sha::new("a".repeat(40)).unwrap();
+    assert!(left(&titled(deploy::merging(&head)), &idle()), "it is merged now");
+    assert!(left(&titled(deploy::applied_not_merged("no", "again")), &idle()), "it is merged now");
+    let elsewhere = deploy::applied_merged_elsewhere("so it is", "free prod");
+    assert!(!left(&titled(elsewhere), &idle()), "for people to decide");
     assert!(!left(&merged(long_ago, open, "gate"), &idle()), "no deploy was promised");
     let working = Busy { working: vec![PrNumber(7)], ..idle() };
     assert!(!left(&merged(long_ago, open, &own), &working), "somebody is on it");

@@ -6,8 +6,9 @@ use sluice::job::{Deploy, Envelope, GateCheck, Job, Refresh, Scope};
 use sluice::names::{PrNumber, Sha};
 use sluice::outcome::{Disposition, Reason, Stage};
 use sluice::pipeline::{Signals, perform};
+use sluice::render;
 use sluice_sim::faults::{Answer, Matching};
-use sluice_sim::world::{CheckRunChange, CheckStatus, Identity, Output};
+use sluice_sim::world::{CheckConclusion, CheckRunChange, CheckStatus, Identity, Output};
 use sluice_sim::{Pr, PrSpec};
 
 use crate::town::{DEPLOY, TAXED, Town};
@@ -129,14 +130,19 @@ async fn a_deploy_that_comes_again_does_not_talk_over_its_success() {
 }
 
 /// The deploy's check says again what it said before the merge.
-async fn is_being_merged(town: &Town, pr: &Pr) {
+pub(super) async fn is_being_merged(town: &Town, pr: &Pr) {
     let (repository, seen) = (town.repository.clone(), town.see(pr));
-    let summary = format!("Prod runs `{}`. It is being merged.", town.head(pr).short());
+    let merging = render::deploy::merging(&town.head(pr));
     let change = move |world: &mut sluice_sim::World| {
         let runs = world.repository(&repository)?.latest_runs(&seen.head);
         let id = runs.into_iter().find(|run| run.name == DEPLOY).map(|run| run.id).unwrap();
-        let output = Some(Output { summary: Some(summary), ..Output::default() });
-        let change = CheckRunChange { output, ..CheckRunChange::default() };
+        let (title, summary) = (Some(merging.title), Some(merging.summary));
+        let change = CheckRunChange {
+            status: Some(CheckStatus::Completed),
+            conclusion: Some(CheckConclusion::Success),
+            output: Some(Output { title, summary, ..Output::default() }),
+            ..CheckRunChange::default()
+        };
         world.quietly(|world| world.update_check_run(&Identity::App, &repository, id, change))
     };
     town.github.change(change).await.unwrap();

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use sluice::job::{Envelope, GateCheck, Job, Refresh, Scope};
 use sluice::names::PrNumber;
+use sluice::observe::What;
 use sluice::outcome::{DeployOutcome, Disposition, Stage};
 use sluice::pipeline::sweep::{Sweeper, Swept};
 use sluice::pipeline::{Signals, perform};
 use sluice::queue::{Queue, Route};
-use sluice_sim::faults::{Answer, Matching};
+use sluice_sim::faults::{Answer, Matching, MergeFault};
 use sluice_sim::{Pr, World};
+use tokio::task::JoinHandle;
 
+use super::once::is_being_merged;
 use crate::town::{DEPLOY, PATIENCE, Setup, TAXED, Town};
 
 /// A town in which a check is left at once when nobody works on it.
@@ -18,28 +21,37 @@ async fn town() -> Town {
     Town::of(Setup { left_open_after: Duration::ZERO, ..Setup::default() }).await
 }
 
+/// Requests that change our checks get no answer from now on.
+fn says_nothing_more(world: &mut World) {
+    let matching = Matching::GraphQl("updateCheckRun".to_owned());
+    world.faults.answer(matching, 1000, Answer::Slow(PATIENCE));
+}
+
 /// A pull request whose deploy was killed when it had merged it and given prod back, and had not
 /// said so. Nobody takes its message up again, and the cleanup of the merge has come and gone.
 async fn merged_and_not_told(town: &Town) -> Pr {
     let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
-    town.carol.quietly().approves(&pr).await.unwrap();
-    let says_nothing_more = |world: &mut World| {
-        let matching = Matching::GraphQl("updateCheckRun".to_owned());
-        world.faults.answer(matching, 1000, Answer::Slow(PATIENCE));
-    };
-    town.spoils(move |faults| faults.before_merge = Some(Box::new(says_nothing_more))).await;
-    let (deps, deploy) = (town.deps.clone(), town.deploy_of(&pr, &town.head(&pr)));
-    let job = async move { Box::pin(perform(&deps, &deploy, 0, Signals::default())).await };
-    let job = tokio::spawn(job);
-    town.until_stage(&pr, Stage::Cleanup).await;
+    town.spoils(|faults| faults.before_merge = Some(Box::new(says_nothing_more))).await;
+    let job = begins_to_deploy(town, &pr).await;
+    is_killed_after_its_merge(town, &pr, job).await;
+    assert!(town.says(&pr, DEPLOY).contains("Applying"), "{}", town.says(&pr, DEPLOY));
+    pr
+}
+
+async fn begins_to_deploy(town: &Town, pr: &Pr) -> JoinHandle<Disposition> {
+    town.carol.quietly().approves(pr).await.unwrap();
+    let (deps, deploy) = (town.deps.clone(), town.deploy_of(pr, &town.head(pr)));
+    tokio::spawn(async move { Box::pin(perform(&deps, &deploy, 0, Signals::default())).await })
+}
+
+async fn is_killed_after_its_merge(town: &Town, pr: &Pr, job: JoinHandle<Disposition>) {
+    town.until_stage(pr, Stage::Cleanup).await;
     job.abort();
     assert!(job.await.unwrap_err().is_cancelled());
     town.spoils(|faults| faults.responses.clear()).await;
     town.until_quiet().await;
-    assert!(town.see(&pr).is_merged());
+    assert!(town.see(pr).is_merged());
     assert!(town.held().await.is_empty(), "prod is free: {:#?}", town.held().await);
-    assert!(town.says(&pr, DEPLOY).contains("Applying"), "{}", town.says(&pr, DEPLOY));
-    pr
 }
 
 fn look_at(town: &Town, pr: &Pr) -> Envelope {
@@ -57,16 +69,46 @@ fn look_at(town: &Town, pr: &Pr) -> Envelope {
 async fn a_deploy_that_died_after_its_merge_is_found_by_a_sweep() {
     let town = town().await;
     let pr = merged_and_not_told(&town).await;
+    is_found_by_a_sweep(town, &pr).await;
+}
+
+#[tokio::test]
+async fn what_was_said_of_a_merge_to_come_is_no_end_once_it_has_come() {
+    let town = town().await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.spoils(|faults| faults.merges.extend([MergeFault::NotMergeable; 1000])).await;
+    let job = begins_to_deploy(&town, &pr).await;
+    town.until_says(&pr, DEPLOY, "Deployed, not merged").await;
+    town.spoils(|faults| {
+        faults.merges.clear();
+        faults.before_merge = Some(Box::new(says_nothing_more));
+    })
+    .await;
+    is_killed_after_its_merge(&town, &pr, job).await;
+    assert!(town.says(&pr, DEPLOY).contains("Deployed, not merged"));
+    is_found_by_a_sweep(town, &pr).await;
+}
+
+#[tokio::test]
+async fn a_success_that_had_to_be_shown_before_the_merge_is_no_end_either() {
+    let town = town().await;
+    let pr = merged_and_not_told(&town).await;
+    is_being_merged(&town, &pr).await;
+    is_found_by_a_sweep(town, &pr).await;
+}
+
+async fn is_found_by_a_sweep(town: Town, pr: &Pr) {
     town.passes_a_second().await;
     let mut sweeper = Sweeper::of_all(&town.deps).remove(0);
     let swept = sweeper.sweep(&town.deps).await.unwrap();
     assert_eq!(swept, Swept { pulls: 0, looks: 1, cleanups: 0 });
-    town.until_deployed(&pr).await;
+    town.until_told(pr, |what| matches!(what, What::DeployEnded(_))).await;
     town.until_quiet().await;
-    assert_eq!(town.deploys(&pr), [DeployOutcome::Deployed]);
+    assert!(town.says(pr, DEPLOY).contains("Merged as"), "{}", town.says(pr, DEPLOY));
+    assert_eq!(town.deploys(pr), [DeployOutcome::Deployed]);
     assert_eq!(town.prod_applies(), 1);
     assert!(!town.warehouse.has("warehouse_1"), "removed");
-    assert!(!town.says(&pr, DEPLOY).contains("sluice:again"), "{}", town.says(&pr, DEPLOY));
+    assert!(!town.says(pr, DEPLOY).contains("sluice:again"), "{}", town.says(pr, DEPLOY));
     assert_eq!(sweeper.sweep(&town.deps).await.unwrap().looks, 0);
     town.finish().await;
 }

@@ -103,6 +103,7 @@ fn open_check(run: Run) -> OpenCheck {
         completed_ms: moment(&run.completed_at),
         name: run.name,
         external_id: run.external_id.unwrap_or_default(),
+        title: run.title.unwrap_or_default(),
     }
 }
 
@@ -187,4 +188,5 @@ struct Run {
     conclusion: Option<String>,
     started_at: Option<String>,
     completed_at: Option<String>,
+    title: Option<String>,
 }
