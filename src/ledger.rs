@@ -20,9 +20,10 @@ pub trait Ledger: Send + Sync {
     /// Whether a deploy has undertaken it.
     async fn is_cleanup_undertaken(&self, project: &ProjectName, pr: PrNumber) -> bool;
 
-    /// A worker begins to run a message. Says how many other runs of that message
-    /// ([`Delivery::message`](crate::queue::Delivery::message)) began and were never heard of
-    /// again: each of them took its process along. 0 when nobody knows.
+    /// A worker begins to run a message, or asks once more. Says how many other runs of that
+    /// message ([`Delivery::message`](crate::queue::Delivery::message)) began and were not heard of
+    /// again: each of them took its process along, or that is slow to say that it lives. 0 when
+    /// nobody knows.
     async fn begin(&self, message: &str, run: &str) -> u32;
     /// The run has ended, or lost its message to somebody else: its process lives.
     async fn end(&self, message: &str, run: &str);

@@ -207,6 +207,7 @@ impl Setup {
             merge_patience: Duration::from_millis(self.merge_ms),
             sweep_every: Duration::from_millis(self.sweep_ms),
             left_open_after: Duration::from_secs(5),
+            dead_after: Duration::from_secs(5),
         })
     }
 }

@@ -99,6 +99,8 @@ pub struct Settings {
     /// A check that stands open for longer than this and the longest wait before a retry, and that
     /// nobody is seen to work on or to wait for, was left by somebody who is gone.
     pub left_open_after: Duration,
+    /// A run of a message that was not heard of for so long took its process along.
+    pub dead_after: Duration,
 }
 
 impl Deps {

@@ -1,11 +1,13 @@
 //! The ledger in Redis: for speed and for people. What cannot be read was never written.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_redis::redis::{self, FromRedisValue};
+use sluice::clock::{Clock as _, SystemClock};
 use sluice::ledger::Ledger;
 use sluice::names::{PrNumber, ProjectName};
 use sluice::queue::Route;
@@ -26,13 +28,24 @@ const MOST_RUNS: u32 = 16;
 /// How many ends of runs are kept to be told later, while Redis is away.
 const MOST_UNTOLD: usize = 1000;
 
+/// How long after Redis failed it is told again.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
+
 /// The ledger in Redis.
 #[derive(Clone)]
 pub struct RedisLedger {
     shared: Arc<Shared>,
-    /// Runs that have ended and Redis has not heard of it: the message, and the run. Nobody is to
-    /// take them for dead because Redis was away for a moment.
-    untold: Arc<Mutex<VecDeque<(String, String)>>>,
+    untold: Arc<Untold>,
+}
+
+/// Runs that have ended and Redis has not heard of it: nobody is to take them for dead because
+/// Redis was away for a moment.
+#[derive(Default)]
+struct Untold {
+    /// The message, and the run.
+    ends: Mutex<VecDeque<(String, String)>>,
+    /// Whether somebody tries to tell them.
+    is_told: AtomicBool,
 }
 
 impl RedisLedger {
@@ -50,29 +63,56 @@ impl RedisLedger {
         answer.inspect_err(|error| tracing::warn!(%error, "the ledger in Redis failed")).ok()
     }
 
-    /// Tells of all runs that have ended; what cannot be told is kept.
+    /// Tells of all runs that have ended; what cannot be told is told as soon as it can be.
     async fn tell_ends(&self, ended: Option<(String, String)>) {
-        let mut ends = std::mem::take(&mut *self.untold());
-        ends.extend(ended);
+        if let Some(ended) = ended {
+            let mut untold = self.untold();
+            let too_many = (untold.len() + 1).saturating_sub(MOST_UNTOLD);
+            untold.drain(..too_many);
+            untold.push_back(ended);
+        }
+        if !self.could_tell_ends().await && !self.untold.is_told.swap(true, Ordering::SeqCst) {
+            tokio::spawn(self.clone().tell_until_heard());
+        }
+    }
+
+    async fn tell_until_heard(self) {
+        loop {
+            SystemClock.sleep(TELL_AGAIN).await;
+            if !self.could_tell_ends().await {
+                continue;
+            }
+            self.untold.is_told.store(false, Ordering::SeqCst);
+            if self.untold().is_empty() || self.untold.is_told.swap(true, Ordering::SeqCst) {
+                return;
+            }
+        }
+    }
+
+    /// Whether Redis knows of them now. They are forgotten here when it has said so, and not
+    /// before: whoever asked may be cancelled.
+    async fn could_tell_ends(&self) -> bool {
+        let ends = self.untold().clone();
         if ends.is_empty() {
-            return;
+            return true;
         }
         let mut pipeline = redis::pipe();
         for (message, run) in &ends {
             pipeline.hdel(self.shared.keys.runs(message), run).ignore();
         }
         let told = async |connection: &mut _| pipeline.query_async::<()>(connection).await;
-        if let Err(error) = self.shared.link.call(told).await {
-            tracing::warn!(%error, "the ledger in Redis failed: the end of a run is told later");
-            let mut untold = self.untold();
-            untold.extend(ends);
-            let too_many = untold.len().saturating_sub(MOST_UNTOLD);
-            untold.drain(..too_many);
+        let told = self.shared.link.call(told).await;
+        match &told {
+            Ok(()) => self.untold().retain(|end| !ends.contains(end)),
+            Err(error) => {
+                tracing::warn!(%error, "the end of a run could not be told: it is told later");
+            }
         }
+        told.is_ok()
     }
 
     fn untold(&self) -> MutexGuard<'_, VecDeque<(String, String)>> {
-        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
+        self.untold.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

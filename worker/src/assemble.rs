@@ -205,6 +205,8 @@ fn settings(config: &Config, variables: &Variables, host: String) -> anyhow::Res
         merge_patience: MERGE_PATIENCE,
         sweep_every: config.worker.sweep_every,
         left_open_after: config.worker.left_open_after,
+        // Nobody could have had what it held any sooner.
+        dead_after: config.lease.timings.ttl() + config.lease.timings.lock_delay(),
     })
 }
 

@@ -75,6 +75,19 @@ async fn a_run_that_ended_while_redis_was_away_is_taken_for_no_death() {
 }
 
 #[tokio::test]
+async fn who_has_nothing_more_to_do_says_that_a_run_has_ended_once_redis_is_back() {
+    let always = ["--appendfsync", "always"];
+    let mut server = server(Redis::durable().map(|redis| redis.with(always)));
+    let ledger = Store::connect(&settings(&server.url(), "sluice")).unwrap().ledger();
+    assert_eq!(ledger.begin("message", "first").await, 0);
+    server.kill().unwrap();
+    ledger.end("message", "first").await;
+    server.start().unwrap();
+    let another = Store::connect(&settings(&server.url(), "sluice")).unwrap().ledger();
+    soon(async { while another.begin("message", "second").await > 0 {} }).await;
+}
+
+#[tokio::test]
 async fn nobody_who_is_not_asked_is_named_in_an_error() {
     let address = format!("redis://sluice:hunter2@127.0.0.1:{}/0", free_port().unwrap());
     let store = Store::connect(&settings(&address, "sluice")).unwrap();

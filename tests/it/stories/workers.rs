@@ -12,6 +12,7 @@ use sluice::outcome::Stage;
 use sluice::pause::Pause;
 use sluice::queue::{Queue, Route};
 use sluice_worker::run::Graces;
+use tokio::sync::watch;
 
 use crate::town::{PATIENCE, Setup, TAXED, Town};
 
@@ -142,6 +143,10 @@ async fn a_paused_projects_deploys_wait_and_go_on_when_it_is_resumed() {
 struct Strange {
     /// How many workers every message has ended.
     deaths: u32,
+    /// Whether those that seemed to have ended say that they live when it is asked again.
+    live: bool,
+    /// How often it was asked.
+    asked: watch::Sender<u32>,
     /// Whether it panics when a cleanup asks it.
     panics: bool,
 }
@@ -155,7 +160,8 @@ impl Ledger for Strange {
         false
     }
     async fn begin(&self, _: &str, _: &str) -> u32 {
-        self.deaths
+        self.asked.send_modify(|asked| *asked += 1);
+        if self.live && *self.asked.borrow() > 1 { 0 } else { self.deaths }
     }
     async fn end(&self, _: &str, _: &str) {}
     async fn oldest(&self, _: &Route) -> Option<u64> {
@@ -174,6 +180,28 @@ async fn a_job_that_ended_two_workers_ends_no_third_one() {
     let reasons = dead.iter().map(|letter| letter.reason.as_str());
     reasons.for_each(|why| assert_eq!(why, "poison: it ended 2 worker processes"));
     town.finish_with(dead.len()).await;
+}
+
+#[tokio::test]
+async fn a_job_whose_workers_were_only_slow_to_say_that_they_live_is_done() {
+    let ledger = Arc::new(Strange { deaths: 2, live: true, ..Strange::default() });
+    let town = Town::of(Setup { ledger, dead_after: PATIENCE, ..Setup::default() }).await;
+    town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_has_to_go_leaves_it_to_others_whether_a_job_is_poison() {
+    let ledger = Arc::new(Strange { deaths: 2, ..Strange::default() });
+    let setup = Setup { ledger: ledger.clone(), dead_after: PATIENCE, ..Setup::default() };
+    let mut town = Town::of(setup).await;
+    town.pr("add-tax", "revenue", TAXED).await;
+    let mut asked = ledger.asked.subscribe();
+    asked.wait_for(|asked| *asked > 0).await.unwrap();
+    town.shutdown.drain.cancel();
+    town.is_left_by_its_worker().await;
+    assert!(town.queue.dead().is_empty());
+    assert_eq!(town.queue.waiting(&Route::Approval).await.unwrap().jobs, 1, "it was given back");
 }
 
 #[tokio::test]

@@ -58,6 +58,8 @@ pub struct Setup {
     /// Zero: nobody sweeps but the story itself.
     pub sweep_every: Duration,
     pub left_open_after: Duration,
+    /// A run that was not heard of for so long took its process along.
+    pub dead_after: Duration,
 }
 
 impl Default for Setup {
@@ -75,6 +77,7 @@ impl Default for Setup {
             report_every: Duration::from_millis(200),
             sweep_every: Duration::ZERO,
             left_open_after: Duration::from_secs(600),
+            dead_after: Duration::ZERO,
         }
     }
 }
@@ -98,6 +101,7 @@ impl Setup {
             merge_patience: self.merge_patience,
             sweep_every: self.sweep_every,
             left_open_after: self.left_open_after,
+            dead_after: self.dead_after,
         }
     }
 }

@@ -71,6 +71,11 @@ impl Drain {
         drain
     }
 
+    /// Returns when the worker was told to stop.
+    pub(super) async fn is_told(&self) {
+        self.shutdown.drain.cancelled().await;
+    }
+
     /// Returns when jobs of this sort are cancelled.
     pub(super) async fn is_cut(&self, kind: Kind) {
         self.cut(kind).cancelled().await;
@@ -79,7 +84,7 @@ impl Drain {
     /// Passes each level on to one job, as it comes. Never returns.
     pub(super) async fn tell(&self, kind: Kind, signals: &Signals) {
         let waits = async {
-            self.shutdown.drain.cancelled().await;
+            self.is_told().await;
             signals.no_wait.cancel();
         };
         let halts = async {

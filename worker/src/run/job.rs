@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use sluice::job::{Envelope, JobKind};
@@ -22,6 +23,9 @@ use super::drain::{Drain, Kind};
 
 /// How many worker processes may end with a job before it is taken for poison: once may be chance.
 const MOST_DEATHS: u32 = 2;
+
+/// How often is asked whether one of them lives after all.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The jobs of this worker.
 #[derive(Clone)]
@@ -75,11 +79,10 @@ impl Jobs {
             id: hex::encode(rand::random::<[u8; 16]>()),
             lost: delivery.lost(),
         };
-        let deaths = run.ledger.begin(&run.message, &run.id).await;
-        let disposition = if deaths >= MOST_DEATHS {
-            self.poison(&envelope, deaths)
-        } else {
-            self.run_supervised(&run, &envelope, delivery.attempt()).await
+        let disposition = match self.deaths(&run).await {
+            None => Disposition::Requeue,
+            Some(deaths) if deaths >= MOST_DEATHS => self.poison(&envelope, deaths),
+            Some(_) => self.run_supervised(&run, &envelope, delivery.attempt()).await,
         };
         if disposition == Disposition::Requeue {
             // Whoever gets it next, at once, is to find no run that has not ended.
@@ -87,6 +90,25 @@ impl Jobs {
             return delivery.settle(disposition).await;
         }
         tokio::join!(run.end(), delivery.settle(disposition)).1
+    }
+
+    /// How many processes ended with the message. Those that would make it poison first get the
+    /// time to say that they live: a worker may have lost its message, and be slow, or cut off from
+    /// the ledger. `None` when it is not this worker's to find out any more.
+    async fn deaths(&self, run: &Run<'_>) -> Option<u32> {
+        let Deps { clock, settings, .. } = &self.deps;
+        let certain_at = clock.instant() + settings.dead_after;
+        loop {
+            let silent = run.ledger.begin(&run.message, &run.id).await;
+            if silent < MOST_DEATHS || clock.instant() >= certain_at {
+                return Some(silent);
+            }
+            tokio::select! {
+                () = clock.sleep(ASK_AGAIN) => {}
+                () = run.lost.cancelled() => return None,
+                () = self.drain.is_told() => return None,
+            }
+        }
     }
 
     /// Runs the job, and passes on what it is told meanwhile. A panic ends the job and not its
