@@ -22,9 +22,9 @@ pub trait Ledger: Send + Sync {
 
     /// A worker begins to run a message, or asks once more. Says how many other runs of that
     /// message ([`Delivery::message`](crate::queue::Delivery::message)) began and were not heard of
-    /// again: each of them took its process along, or that is slow to say that it lives. 0 when
-    /// nobody knows.
-    async fn begin(&self, message: &str, run: &str) -> u32;
+    /// again: each of them took its process along, or that is slow to say that it lives. `None`
+    /// when nobody knows.
+    async fn begin(&self, message: &str, run: &str) -> Option<u32>;
     /// The run has ended, or lost its message to somebody else: its process lives.
     async fn end(&self, message: &str, run: &str);
     /// When the oldest job that waits on a route was published first, in milliseconds since 1970;
@@ -72,9 +72,9 @@ impl Ledger for MemoryLedger {
         undertaken.iter().rev().any(|(p, n)| p == project && *n == pr)
     }
 
-    async fn begin(&self, _message: &str, _run: &str) -> u32 {
+    async fn begin(&self, _message: &str, _run: &str) -> Option<u32> {
         // What a process of its own remembers of runs ends with them.
-        0
+        Some(0)
     }
 
     async fn end(&self, _message: &str, _run: &str) {}

@@ -48,8 +48,8 @@ impl Hands {
 /// How long after it goes on a worker may take to say that it lives.
 const SAYS_SO_WITHIN_MS: u64 = 2000;
 
-/// How many workers had ended with a message in hand, or stood still with it, when it was handed
-/// out: nobody can tell the two apart then. The most that were at any time.
+/// How many workers had ended with a message in hand, or stood still with it, when somebody was
+/// about to bury it: nobody can tell the two apart then.
 pub(crate) fn ended_with(lines: &[Line], message: &str) -> usize {
     let (mut hands, mut ended, mut most) = (Hands::default(), 0, 0);
     // Workers by name: of the process that has the message, and until when nothing is heard of one.
@@ -65,12 +65,16 @@ pub(crate) fn ended_with(lines: &[Line], message: &str) -> usize {
                 silent.extend(what.strip_prefix(GOES_ON).map(|name| (name, until_ms)));
             }
             Happened::Delivered(job) if job.message.as_deref() == Some(message) => {
+                names.insert(line.pid, line.who.as_str());
+            }
+            Happened::Settling { job, disposition }
+                if disposition == "dead" && job.message.as_deref() == Some(message) =>
+            {
                 let is_silent = |(pid, name): &(&u32, &&str)| {
                     let until_ms = silent.get(*name).copied().unwrap_or_default();
                     hands.has(**pid, message) && line.at_ms < until_ms
                 };
                 most = most.max(ended + names.iter().filter(is_silent).count());
-                names.insert(line.pid, line.who.as_str());
             }
             _ => {}
         }

@@ -22,6 +22,7 @@ use crate::pipeline::standing::GateState;
 use crate::project::Project;
 use crate::queue::{QueueError, Route};
 use crate::render::checks::{CheckKind, Said};
+use crate::render::deploy::APPLIED;
 use crate::render::{self, checks};
 
 /// A job that was lost so often is not asked for again by itself: it may be what kills workers.
@@ -88,7 +89,7 @@ impl Busy {
             kept: kept.map(|lease| (lease.owner.pr, lease.kept_for.clone())),
             gates: Line::look(deps, &Route::Gate, now_ms).await?,
             deploys: Line::look(deps, &Route::Deploy(name.clone()), now_ms).await?,
-            quiet: settings.left_open_after + longest,
+            quiet: settings.left_open_after + longest + settings.dead_after,
             gate_limit: settings.gate_timeout,
             deploy_limit: settings.deploy_timeout,
         })
@@ -281,12 +282,18 @@ fn without_mark(summary: &str) -> &str {
 }
 
 /// What a check says, with the count that it had for as long as it stays open: a job that kills its
-/// worker each time must not begin to count anew each time.
+/// worker each time must not begin to count anew each time. While it waits it remembers as well
+/// that the deploy had been applied.
 pub(crate) fn still_counting(before: Option<&Said>, mut said: Said) -> Said {
     let counted = before.map_or(0, |before| times(&before.summary));
     let is_open = !matches!(said.status, CheckStatus::Completed(_));
     if is_open && counted > 0 && times(&said.summary) == 0 {
         said.summary = format!("{}\n{}", said.summary, mark(counted));
+    }
+    // Who waits has not touched prod again.
+    let was_applied = before.is_some_and(|before| before.summary.contains(APPLIED));
+    if said.status == CheckStatus::Queued && was_applied && !said.summary.contains(APPLIED) {
+        said.summary = format!("{}\n{APPLIED}", said.summary);
     }
     said
 }

@@ -99,7 +99,7 @@ pub struct Settings {
     /// A check that stands open for longer than this and the longest wait before a retry, and that
     /// nobody is seen to work on or to wait for, was left by somebody who is gone.
     pub left_open_after: Duration,
-    /// A run of a message that was not heard of for so long took its process along.
+    /// Word of a run that was not heard of is waited for this long: then it took its process along.
     pub dead_after: Duration,
 }
 

@@ -72,6 +72,13 @@ pub enum State<'a> {
         /// What happens about it.
         next: &'a str,
     },
+    /// Prod runs it, and it was merged to where the base branch does not get it.
+    MergedElsewhere {
+        /// Where.
+        why: &'a str,
+        /// What happens about it.
+        next: &'a str,
+    },
     /// A deploy was asked for and refused.
     Refused(&'a [Refusal]),
     /// It failed; a redacted sentence.
@@ -225,6 +232,12 @@ fn state_line(view: &CommentView<'_>) -> String {
              Prod stays reserved until then.\n\n{}",
             sentence(next),
             said_by_us(why),
+        ),
+        State::MergedElsewhere { why, next } => format!(
+            "**Deployed, merged elsewhere**: prod runs {head}. {} {} Prod stays reserved until \
+             then.",
+            said_by_us(why),
+            sentence(next),
         ),
         State::Refused(why) => format!("**Not deployed** ({head}):\n\n{}", reasons(why)),
         State::Failed(what) => format!("**Failed** at {head}:\n\n{}", said_by_us(what)),

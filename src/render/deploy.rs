@@ -14,6 +14,9 @@ use crate::redact::Redactor;
 const MERGING: &str = "Deployed to Prod, being merged";
 const NOT_MERGED: &str = "Deployed, not merged";
 
+/// A hidden line that remembers that prod runs the head, while more is to be said.
+pub const APPLIED: &str = "<!-- sluice:applied -->";
+
 /// A deploy that reached its end.
 #[derive(Debug, Clone, Copy)]
 pub struct Done<'a> {
@@ -48,7 +51,7 @@ pub fn deployed(done: Done<'_>) -> Said {
 /// Prod runs it, and it is about to be merged. For teams whose protection rules require this check:
 /// without its conclusion nothing could be merged.
 pub fn merging(head: &Sha) -> Said {
-    let summary = format!("Prod runs {}. It is being merged.", code(head.short()));
+    let summary = format!("Prod runs {}. It is being merged.\n{APPLIED}", code(head.short()));
     Said::concluded(Conclusion::Success, MERGING, &summary)
 }
 
@@ -137,7 +140,7 @@ pub(super) fn how_far(progress: &Progress) -> String {
 /// Prod runs it, the base branch does not have it. `next`: what happens about it.
 pub fn applied_not_merged(why: &str, next: &str) -> Said {
     let summary = format!(
-        "Prod runs this head, but GitHub did not merge it:\n\n{}\n\n{}",
+        "Prod runs this head, but GitHub did not merge it:\n\n{}\n\n{}\n{APPLIED}",
         said_by_us(why),
         reserved_until(next),
     );

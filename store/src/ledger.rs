@@ -137,24 +137,21 @@ impl Ledger for RedisLedger {
         self.tell(command).await.unwrap_or(false)
     }
 
-    async fn begin(&self, message: &str, run: &str) -> u32 {
+    async fn begin(&self, message: &str, run: &str) -> Option<u32> {
         self.tell_ends(None).await;
         let runs = self.shared.keys.runs(message);
         let remembered = i64::try_from(RUNS_REMEMBERED.as_millis()).unwrap_or(i64::MAX);
         let mut pipeline = redis::pipe();
         pipeline.hset(&runs, run, 1).ignore().pexpire(&runs, remembered).ignore().hlen(&runs);
         let noted = async |connection: &mut _| pipeline.query_async::<(u32,)>(connection).await;
-        let others = match self.shared.link.call(noted).await {
-            Ok((all,)) => all.saturating_sub(1),
-            Err(error) => {
-                tracing::warn!(%error, "nobody knows whether runs of this message have died");
-                0
-            }
-        };
+        let noted = self.shared.link.call(noted).await.inspect_err(|error| {
+            tracing::warn!(%error, "nobody knows whether runs of this message have died");
+        });
+        let others = noted.ok().map(|(all,)| all.saturating_sub(1))?;
         if others >= MOST_RUNS {
             self.tell_ends(Some((message.to_owned(), run.to_owned()))).await;
         }
-        others
+        Some(others)
     }
 
     async fn end(&self, message: &str, run: &str) {

@@ -3,9 +3,14 @@
 //! Owns the interval. Refuses to know what a sweep looks for: that is
 //! [`sluice::pipeline::sweep`]'s.
 
+use std::time::Duration;
+
 use sluice::pipeline::Deps;
 use sluice::pipeline::sweep::{Sweeper, Swept};
 use tokio_util::sync::CancellationToken;
+
+/// How long a sweep may take where the interval is shorter: it must not be cut off each time.
+const AT_LEAST: Duration = Duration::from_secs(60);
 
 /// Sweeps every repository now and then every `sweep_every`, more or less, until `shutdown`. Of all
 /// workers that share their leases one does it each time. A sweep that fails is logged here and
@@ -21,9 +26,9 @@ pub async fn run(deps: Deps, shutdown: CancellationToken) {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 () = sweep(&deps, sweeper) => {}
-                () = deps.clock.sleep(every) => {
+                () = deps.clock.sleep(every.max(AT_LEAST)) => {
                     let repository = sweeper.repository();
-                    tracing::warn!(%repository, "a sweep took longer than its interval");
+                    tracing::warn!(%repository, "a sweep took too long, and begins anew later");
                 }
             }
         }

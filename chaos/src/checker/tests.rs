@@ -194,37 +194,38 @@ fn only_what_ended_two_workers_is_poison() {
 }
 
 #[test]
-fn a_worker_that_stands_still_when_its_message_goes_to_another_cannot_be_told_from_a_dead_one() {
+fn a_worker_that_stands_still_when_its_message_is_buried_cannot_be_told_from_a_dead_one() {
     let mut record = sound();
     let reason = "poison: it ended 2 worker processes".to_owned();
     record.dead.push(Dead { message: "m2".to_owned(), reason });
-    let handed_to = |pid: u32| {
-        let job = JobLine { message: Some("m2".to_owned()), ..job("gate-2", 2) };
-        let who = format!("worker-{pid}");
-        Line { pid, who, ..line(1080, Happened::Delivered(job)) }
+    let job = || JobLine { message: Some("m2".to_owned()), ..job("gate-2", 2) };
+    let of = |pid: u32, what| Line { pid, who: format!("worker-{pid}"), ..line(1080, what) };
+    let handed_to = |pid: u32| of(pid, Happened::Delivered(job()));
+    let buried_by = |pid: u32| {
+        let dead = Happened::Settling { job: job(), disposition: "dead".to_owned() };
+        vec![handed_to(pid), of(pid, dead)]
     };
-    let is_poison = |lines: Vec<Line>| {
+    let is_poison = |lines: [Vec<Line>; 3]| {
         let mut record = record.clone();
-        record.lines.extend(lines);
+        record.lines.extend(lines.concat());
         check(&record, &["poison"]).is_empty()
     };
     let died = || vec![handed_to(20), line(1081, Happened::WorkerEnded { worker: 20 })];
     let tells = |what: &str| line(1082, Happened::Fault { what: what.to_owned() });
     let over = |what: &str| line(1083, Happened::Over { what: what.to_owned() });
     let (still, on) = ("a worker stands still: worker-21", "it goes on: worker-21");
-    let then = |more: Vec<Line>| [died(), vec![handed_to(21)], more].concat();
-    assert!(is_poison(then(vec![tells(still), handed_to(22)])));
-    let later = |line: Line| Line { at_ms: 9000, ..line };
-    let went_on = vec![tells(still), over(on), later(handed_to(22))];
-    assert!(!is_poison(then(went_on)), "it went on before");
-    assert!(!is_poison(then(vec![tells("a worker stands still: worker-9"), handed_to(22)])));
-    assert!(!is_poison(then(vec![tells(still)])), "nobody else got it");
-    let goes_on = vec![tells(still), handed_to(22), over(on)];
-    assert!(is_poison(then([goes_on, vec![later(handed_to(23))]].concat())), "it was so");
-    let first = vec![handed_to(21), tells(still), handed_to(22), over(on)];
-    let then_died = [handed_to(22), line(1084, Happened::WorkerEnded { worker: 22 })];
-    let late = [first, then_died.map(later).to_vec(), vec![later(handed_to(23))]].concat();
-    assert!(!is_poison(late), "it goes on: one has died");
+    let later = |lines: Vec<Line>| -> Vec<Line> {
+        lines.into_iter().map(|line| Line { at_ms: 9000, ..line }).collect()
+    };
+    let stands = |what: &str| vec![handed_to(21), tells(what)];
+    assert!(is_poison([died(), stands(still), buried_by(22)]));
+    assert!(!is_poison([died(), stands("a worker stands still: worker-9"), buried_by(22)]));
+    assert!(!is_poison([died(), stands(still), vec![]]), "nobody else got it");
+    let just_now = [stands(still), vec![over(on)]].concat();
+    assert!(is_poison([died(), just_now.clone(), buried_by(22)]), "it had no time to say so");
+    assert!(!is_poison([died(), just_now, later(buried_by(22))]), "it went on before");
+    let meanwhile = [stands(still), vec![handed_to(22), over(on)]].concat();
+    assert!(!is_poison([died(), meanwhile, later(buried_by(23))]), "it went on before");
 }
 
 #[test]

@@ -36,7 +36,7 @@ impl Ledger for Pointed {
         self.inner.is_cleanup_undertaken(project, pr).await
     }
 
-    async fn begin(&self, message: &str, run: &str) -> u32 {
+    async fn begin(&self, message: &str, run: &str) -> Option<u32> {
         self.around.at("ledger.begin", self.inner.begin(message, run)).await
     }
 

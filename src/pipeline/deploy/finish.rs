@@ -54,12 +54,18 @@ pub(crate) fn show(cx: &Cx<'_>, desk: &Desk<'_>, facts: &Facts, result: &Result<
     };
     match result {
         Ok(Deployed { merged: Merged::Not(not), .. }) => {
-            let said = match not {
-                NotMerged::Elsewhere(_) => deploy::applied_merged_elsewhere,
-                NotMerged::Refused(_) | NotMerged::HeadMoved => deploy::applied_not_merged,
+            let (why, next) = (not.why(), not.next());
+            let (said, state) = match not {
+                NotMerged::Elsewhere(_) => (
+                    deploy::applied_merged_elsewhere(why, next),
+                    State::MergedElsewhere { why, next },
+                ),
+                NotMerged::Refused(_) | NotMerged::HeadMoved => {
+                    (deploy::applied_not_merged(why, next), State::NotMerged { why, next })
+                }
             };
-            desk.say(said(not.why(), not.next()));
-            comment(State::NotMerged { why: not.why(), next: not.next() }, None);
+            desk.say(said);
+            comment(state, None);
         }
         Ok(Deployed { merged: Merged::Otherwise(how), .. }) => {
             desk.say(deploy::broken(how, None, redactor));

@@ -15,8 +15,8 @@ use crate::pipeline::deploy::ticket::Ticket;
 
 /// Gives a prod that is kept for a merged pull request to everybody again, unless that was merged
 /// to where main does not get it. [`Stop::Later`] while somebody works under it: he frees it
-/// himself, or is gone, and it will be reserved. A deploy that never said how it ended is asked for
-/// once more, under the lease: once, however often this has to come back.
+/// himself, or is gone, and it will be reserved. A deploy that has not said how it ended is asked
+/// for once more, under the lease: once, however often this has to come back.
 pub(crate) async fn merged(cx: &Cx<'_>, facts: &Facts) -> Result<(), Stop> {
     if !is_production(cx, facts).await? {
         cx.note("merged, and not into production: prod stays reserved");

@@ -119,6 +119,10 @@ fn deploys() {
         deploy::applying(&progress),
         deploy::trying_again("The broker went away.", &Redactor::default()),
         deploy::applied_not_merged("Base branch was modified.", "It is tried again in a minute."),
+        deploy::applied_merged_elsewhere(
+            "It was merged into `staging`.",
+            "Bring it to production."
+        ),
     ]));
 }
 

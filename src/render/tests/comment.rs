@@ -75,6 +75,10 @@ fn each_state_has_its_line() {
         State::Deployed { merged: Some(&merged) },
         State::Deployed { merged: None },
         State::NotMerged { why: "Base branch was modified.", next: "The merge is tried again." },
+        State::MergedElsewhere {
+            why: "It was merged into `staging` instead, which is not production.",
+            next: "Bring the change to the production branch.",
+        },
         State::Refused(&why[..1]),
         State::Failed("The bridge died."),
         State::Closed,

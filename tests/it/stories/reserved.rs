@@ -20,7 +20,7 @@ use crate::town::{DEPLOY, PATIENCE, TAXED, Town};
 const ELSEWHERE: [(&str, Option<&str>); 1] = [("README.md", Some("Nobody has seen this.\n"))];
 
 /// What a deploy that never ended is asked for with.
-const ASKED: &str = "never said how it ended";
+const ASKED: &str = "has not said how it ended";
 
 /// Applied and not merged: its job has failed for good, and prod is reserved for its head.
 async fn left_unmerged(town: &Town) -> (Pr, Sha) {
@@ -92,6 +92,21 @@ async fn prod_is_freed_though_a_deploy_that_is_gone_had_undertaken_the_cleanup()
     town.until_quiet().await;
     assert_eq!(town.metric(RESERVED).as_deref(), Some("0"));
     assert!(town.held().await.is_empty(), "{:#?}", town.held().await);
+    town.finish_with(1).await;
+}
+
+#[tokio::test]
+async fn what_prod_runs_is_called_deployed_when_somebody_merges_it() {
+    let town = town(1).await;
+    let (pr, _) = left_unmerged(&town).await;
+    // Prod lacks what main gets meanwhile: that is not this deploy's.
+    let other = [("models/orders.sql", Some("SELECT 1 AS id\n"))];
+    town.bob.pushes_to_branch(&town.repository, "main", &other).await.unwrap();
+    is_merged_by_hand(&town, &pr).await;
+    town.until_deployed(&pr).await;
+    town.until_quiet().await;
+    assert!(town.says(&pr, DEPLOY).contains("Merged as"), "{}", town.says(&pr, DEPLOY));
+    assert_eq!(town.deploys(&pr), [DeployOutcome::AppliedNotMerged, DeployOutcome::Deployed]);
     town.finish_with(1).await;
 }
 
@@ -208,6 +223,7 @@ async fn a_merge_of_ours_that_went_elsewhere_leaves_prod_reserved() {
     assert_eq!(town.deploys(&pr), [DeployOutcome::AppliedNotMerged], "{}", town.all());
     let says = town.says(&pr, DEPLOY);
     assert!(says.contains("staging") && says.contains("sluice unlock"), "{says}");
+    assert!(town.comment(&pr).contains("merged elsewhere"), "{}", town.comment(&pr));
     assert_eq!(town.on_main("revenue").unwrap(), "SELECT 1 AS revenue\n");
     town.finish_with(0).await;
 }

@@ -78,6 +78,17 @@ async fn a_pull_request_that_nobody_noticed_is_found() {
 }
 
 #[tokio::test]
+async fn a_sweep_that_takes_longer_than_its_interval_gets_to_its_end() {
+    let town = Town::of(Setup { sweep_every: Duration::from_millis(50), ..Setup::default() }).await;
+    let slow = Answer::Slow(Duration::from_millis(300));
+    let list = Matching::GraphQl("OpenPulls".to_owned());
+    town.spoils(move |faults| faults.answer(list, 1000, slow)).await;
+    let pr = unnoticed(&town).await;
+    town.until_gated(&pr).await;
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn an_approval_that_nobody_noticed_is_found_once() {
     let town = Town::start().await;
     let pr = town.gated_pr("add-tax", "revenue", TAXED).await;

@@ -2,6 +2,7 @@
 //! paused.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -138,15 +139,27 @@ async fn a_paused_projects_deploys_wait_and_go_on_when_it_is_resumed() {
     town.finish().await;
 }
 
+#[derive(Default)]
+enum Again {
+    #[default]
+    TheSame,
+    /// Those that seemed to have ended say that they live.
+    TheyLive,
+    /// Nobody knows any more.
+    Nothing,
+}
+
 /// A ledger that says strange things.
 #[derive(Default)]
 struct Strange {
     /// How many workers every message has ended.
     deaths: u32,
-    /// Whether those that seemed to have ended say that they live when it is asked again.
-    live: bool,
+    /// What it says when it is asked again.
+    again: Again,
+    /// How many runs have ended.
+    ended: watch::Sender<u32>,
     /// How often it was asked.
-    asked: watch::Sender<u32>,
+    asked: AtomicU32,
     /// Whether it panics when a cleanup asks it.
     panics: bool,
 }
@@ -159,11 +172,17 @@ impl Ledger for Strange {
         assert!(!self.panics, "a panic of the story");
         false
     }
-    async fn begin(&self, _: &str, _: &str) -> u32 {
-        self.asked.send_modify(|asked| *asked += 1);
-        if self.live && *self.asked.borrow() > 1 { 0 } else { self.deaths }
+    async fn begin(&self, _: &str, _: &str) -> Option<u32> {
+        let is_first = self.asked.fetch_add(1, Ordering::SeqCst) == 0;
+        match self.again {
+            Again::Nothing if !is_first => None,
+            Again::TheyLive if !is_first => Some(0),
+            _ => Some(self.deaths),
+        }
     }
-    async fn end(&self, _: &str, _: &str) {}
+    async fn end(&self, _: &str, _: &str) {
+        self.ended.send_modify(|ended| *ended += 1);
+    }
     async fn oldest(&self, _: &Route) -> Option<u64> {
         None
     }
@@ -184,10 +203,22 @@ async fn a_job_that_ended_two_workers_ends_no_third_one() {
 
 #[tokio::test]
 async fn a_job_whose_workers_were_only_slow_to_say_that_they_live_is_done() {
-    let ledger = Arc::new(Strange { deaths: 2, live: true, ..Strange::default() });
+    let ledger = Arc::new(Strange { deaths: 2, again: Again::TheyLive, ..Strange::default() });
     let town = Town::of(Setup { ledger, dead_after: PATIENCE, ..Setup::default() }).await;
     town.gated_pr("add-tax", "revenue", TAXED).await;
     town.finish().await;
+}
+
+#[tokio::test]
+async fn a_job_that_may_be_poison_is_not_run_because_nobody_knows_any_more() {
+    let ledger = Strange { deaths: 2, again: Again::Nothing, ..Strange::default() };
+    let dead_after = Duration::from_millis(1500);
+    let town = Town::of(Setup { ledger: Arc::new(ledger), dead_after, ..Setup::default() }).await;
+    town.pr("add-tax", "revenue", TAXED).await;
+    town.until_quiet().await;
+    let reasons: Vec<String> = town.queue.dead().into_iter().map(|letter| letter.reason).collect();
+    assert_eq!(reasons.first().unwrap(), "poison: it ended 2 worker processes");
+    town.finish_with(reasons.len()).await;
 }
 
 #[tokio::test]
@@ -196,8 +227,10 @@ async fn a_worker_that_has_to_go_leaves_it_to_others_whether_a_job_is_poison() {
     let setup = Setup { ledger: ledger.clone(), dead_after: PATIENCE, ..Setup::default() };
     let mut town = Town::of(setup).await;
     town.pr("add-tax", "revenue", TAXED).await;
-    let mut asked = ledger.asked.subscribe();
-    asked.wait_for(|asked| *asked > 0).await.unwrap();
+    // Who only waits with it runs it no more: it is not to be taken for a death as well.
+    let mut ended = ledger.ended.subscribe();
+    let waits = tokio::time::timeout(PATIENCE, ended.wait_for(|ended| *ended > 0));
+    waits.await.expect("it waits").unwrap();
     town.shutdown.drain.cancel();
     town.is_left_by_its_worker().await;
     assert!(town.queue.dead().is_empty());

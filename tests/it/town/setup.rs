@@ -58,7 +58,7 @@ pub struct Setup {
     /// Zero: nobody sweeps but the story itself.
     pub sweep_every: Duration,
     pub left_open_after: Duration,
-    /// A run that was not heard of for so long took its process along.
+    /// Word of a run that was not heard of is waited for this long.
     pub dead_after: Duration,
 }
 

@@ -79,10 +79,10 @@ impl Jobs {
             id: hex::encode(rand::random::<[u8; 16]>()),
             lost: delivery.lost(),
         };
-        let disposition = match self.deaths(&run).await {
-            None => Disposition::Requeue,
-            Some(deaths) if deaths >= MOST_DEATHS => self.poison(&envelope, deaths),
-            Some(_) => self.run_supervised(&run, &envelope, delivery.attempt()).await,
+        let disposition = match self.judge(&run).await {
+            Judged::Sound => self.run_supervised(&run, &envelope, delivery.attempt()).await,
+            Judged::Poison { deaths } => self.poison(&envelope, deaths),
+            Judged::Open => Disposition::Requeue,
         };
         if disposition == Disposition::Requeue {
             // Whoever gets it next, at once, is to find no run that has not ended.
@@ -92,21 +92,32 @@ impl Jobs {
         tokio::join!(run.end(), delivery.settle(disposition)).1
     }
 
-    /// How many processes ended with the message. Those that would make it poison first get the
-    /// time to say that they live: a worker may have lost its message, and be slow, or cut off from
-    /// the ledger. `None` when it is not this worker's to find out any more.
-    async fn deaths(&self, run: &Run<'_>) -> Option<u32> {
+    /// Begins a run of the message, unless it ended too many processes. Those that seem to have
+    /// ended get the time to say that they live first: a worker may have lost its message, and be
+    /// slow, or cut off from the ledger.
+    async fn judge(&self, run: &Run<'_>) -> Judged {
         let Deps { clock, settings, .. } = &self.deps;
+        let mut deaths = run.begin().await.unwrap_or_default();
+        if deaths < MOST_DEATHS {
+            return Judged::Sound;
+        }
+        tracing::warn!(message = run.message, deaths, "it may be poison: waiting for word of them");
         let certain_at = clock.instant() + settings.dead_after;
         loop {
-            let silent = run.ledger.begin(&run.message, &run.id).await;
-            if silent < MOST_DEATHS || clock.instant() >= certain_at {
-                return Some(silent);
+            // Who waits with it does not run it, and does not die of it.
+            run.end().await;
+            if clock.instant() >= certain_at {
+                return Judged::Poison { deaths };
             }
             tokio::select! {
                 () = clock.sleep(ASK_AGAIN) => {}
-                () = run.lost.cancelled() => return None,
-                () = self.drain.is_told() => return None,
+                () = run.lost.cancelled() => return Judged::Open,
+                () = self.drain.is_told() => return Judged::Open,
+            }
+            deaths = run.begin().await.unwrap_or(deaths);
+            if deaths < MOST_DEATHS {
+                // It begins like any other, and not where its project was paused meanwhile.
+                return Judged::Open;
             }
         }
     }
@@ -148,6 +159,16 @@ impl Jobs {
     }
 }
 
+/// What is to be thought of a message before it is run.
+enum Judged {
+    /// It may run.
+    Sound,
+    /// It ended so many processes: it ends no further one.
+    Poison { deaths: u32 },
+    /// For whoever has it next, at once.
+    Open,
+}
+
 /// One run of one message.
 struct Run<'a> {
     ledger: &'a dyn Ledger,
@@ -157,6 +178,11 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// This process begins to run the message. How many others did and were not heard of again.
+    async fn begin(&self) -> Option<u32> {
+        self.ledger.begin(&self.message, &self.id).await
+    }
+
     /// This process lives, and runs the message no more, or not as its owner.
     async fn end(&self) {
         self.ledger.end(&self.message, &self.id).await;
