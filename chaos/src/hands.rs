@@ -49,9 +49,9 @@ impl Hands {
 const SAYS_SO_WITHIN_MS: u64 = 2000;
 
 /// How many workers had ended with a message in hand, or stood still with it, when somebody was
-/// about to bury it: nobody can tell the two apart then.
+/// about to bury it: nobody can tell the two apart then. The fewest, when several were.
 pub(crate) fn ended_with(lines: &[Line], message: &str) -> usize {
-    let (mut hands, mut ended, mut most) = (Hands::default(), 0, 0);
+    let (mut hands, mut ended, mut buried) = (Hands::default(), 0, None::<usize>);
     // Workers by name: of the process that has the message, and until when nothing is heard of one.
     let (mut names, mut silent) = (BTreeMap::new(), BTreeMap::new());
     for line in lines {
@@ -72,13 +72,14 @@ pub(crate) fn ended_with(lines: &[Line], message: &str) -> usize {
             {
                 let is_silent = |(pid, name): &(&u32, &&str)| {
                     let until_ms = silent.get(*name).copied().unwrap_or_default();
-                    hands.has(**pid, message) && line.at_ms < until_ms
+                    **pid != line.pid && hands.has(**pid, message) && line.at_ms < until_ms
                 };
-                most = most.max(ended + names.iter().filter(is_silent).count());
+                let all = ended + names.iter().filter(is_silent).count();
+                buried = Some(buried.map_or(all, |fewest| fewest.min(all)));
             }
             _ => {}
         }
         hands.follow(line);
     }
-    most.max(ended)
+    buried.unwrap_or(ended)
 }

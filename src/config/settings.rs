@@ -229,7 +229,7 @@ pub(super) fn worker(mut section: Section<'_>, around: &Surroundings<'_>) -> Wor
         data_dir: around.path(data_dir.as_deref().unwrap_or(".sluice")),
         gate_timeout: section.or("gate_timeout", kinds::duration, hours(2)),
         deploy_timeout: section.or("deploy_timeout", kinds::duration, hours(12)),
-        sweep_every: section.or("sweep_every", kinds::duration_or_zero, minutes(5)),
+        sweep_every: section.or("sweep_every", interval, minutes(5)),
         left_open_after: section.or("left_open_after", kinds::duration, minutes(10)),
         gate_grace: section.or("gate_grace", kinds::duration_or_zero, Duration::from_secs(30)),
         deploy_grace: section.or("deploy_grace", kinds::duration_or_zero, minutes(10)),
@@ -237,6 +237,14 @@ pub(super) fn worker(mut section: Section<'_>, around: &Surroundings<'_>) -> Wor
     section.refuse("drain_grace", "it is two now: gate_grace and deploy_grace");
     section.finish();
     worker
+}
+
+/// None at all, or not so often that one sweep meets the next.
+fn interval(node: &Node) -> Result<Duration, String> {
+    kinds::duration_or_zero(node)
+        .ok()
+        .filter(|every| every.is_zero() || *every >= Duration::from_secs(60))
+        .ok_or_else(|| "expected \"0s\", or a duration of a minute to a week".to_owned())
 }
 
 fn slots(node: &Node) -> Result<u16, String> {

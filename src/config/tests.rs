@@ -140,6 +140,7 @@ fn what_is_wrong_is_said_with_its_place_and_what_is_expected() {
         ("[producer]\nmax_body = \"9999999999999999999GiB\"", "expected a size"),
         ("[producer]\nlisten = \"localhost\"", "producer.listen (line 2): expected an address"),
         ("[worker]\ngate_slots = 0", "worker.gate_slots (line 2): expected a number from 1 to 256"),
+        ("[worker]\nsweep_every = \"59s\"", "worker.sweep_every (line 2): expected \"0s\", or a"),
         ("[retry]\ndelays = []", "retry.delays (line 1): expected 1 to 20 durations"),
         ("[github]\ntoken = \"t\"", "github.token (line 2): a secret does not belong into this"),
         ("[github]\nwebhook_secret = \"s\"", "put it into an environment variable"),

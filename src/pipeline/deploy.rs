@@ -258,10 +258,10 @@ async fn applied(
 
 /// Merged already. When prod runs what the base branch has, another try of this deploy did that and
 /// did not get to the end: only the cleanup is left. Only SQLMesh knows; a check run that says that
-/// the deploy was on its way does not say how far it got. One that says that it succeeded, or was
-/// applied and not merged yet, does: what the base branch got since is none of its. Looked at under
-/// prod's lease, which is this pull request's no longer: between another one's apply and its merge
-/// prod is not what the base has.
+/// the deploy was on its way, or was applied once, does not say what prod runs now. One that says
+/// that it succeeded does: what the base branch got since is none of its. Looked at under prod's
+/// lease, which is this pull request's no longer: between another one's apply and its merge prod is
+/// not what the base has.
 async fn resumed(cx: &Cx<'_>, desk: &Desk<'_>) -> Result<Deployed, Stop> {
     let told = |obstacle: &Obstacle| cx.note(obstacle.to_string());
     let wait = Wait::UpTo { at_most: cx.deps.settings.deploy_timeout, told: &told };
@@ -282,10 +282,9 @@ async fn resumed(cx: &Cx<'_>, desk: &Desk<'_>) -> Result<Deployed, Stop> {
         Ok((facts, bridge, has_all))
     });
     let (facts, bridge, has_all) = Box::pin(looked).await?;
-    let was_applied = own_check(cx, &facts, &cx.job.id)
-        .is_some_and(|check| is_success(check) || check.summary.contains(render::deploy::APPLIED));
+    let has_succeeded = |facts| own_check(cx, facts, &cx.job.id).is_some_and(is_success);
     let merged = match &facts.state {
-        PrState::Merged(commit) if has_all || was_applied => commit.clone(),
+        PrState::Merged(commit) if has_all || has_succeeded(&facts) => commit.clone(),
         _ => {
             return Err(Stop::refused(
                 Reason::AlreadyMerged,

@@ -22,7 +22,6 @@ use crate::pipeline::standing::GateState;
 use crate::project::Project;
 use crate::queue::{QueueError, Route};
 use crate::render::checks::{CheckKind, Said};
-use crate::render::deploy::APPLIED;
 use crate::render::{self, checks};
 
 /// A job that was lost so often is not asked for again by itself: it may be what kills workers.
@@ -282,18 +281,12 @@ fn without_mark(summary: &str) -> &str {
 }
 
 /// What a check says, with the count that it had for as long as it stays open: a job that kills its
-/// worker each time must not begin to count anew each time. While it waits it remembers as well
-/// that the deploy had been applied.
+/// worker each time must not begin to count anew each time.
 pub(crate) fn still_counting(before: Option<&Said>, mut said: Said) -> Said {
     let counted = before.map_or(0, |before| times(&before.summary));
     let is_open = !matches!(said.status, CheckStatus::Completed(_));
     if is_open && counted > 0 && times(&said.summary) == 0 {
         said.summary = format!("{}\n{}", said.summary, mark(counted));
-    }
-    // Who waits has not touched prod again.
-    let was_applied = before.is_some_and(|before| before.summary.contains(APPLIED));
-    if said.status == CheckStatus::Queued && was_applied && !said.summary.contains(APPLIED) {
-        said.summary = format!("{}\n{APPLIED}", said.summary);
     }
     said
 }

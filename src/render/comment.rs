@@ -9,7 +9,7 @@ use super::markdown::{CUT, code, cut, sentence};
 use crate::engine::{Plan, Progress};
 use crate::lease::Owner;
 use crate::names::{Environment, Login, Sha};
-use crate::outcome::Refusal;
+use crate::outcome::{Reason, Refusal};
 use crate::policy::Policy;
 use crate::policy::approval::Approval;
 use crate::policy::signal::CommandVerb;
@@ -239,6 +239,10 @@ fn state_line(view: &CommentView<'_>) -> String {
             said_by_us(why),
             sentence(next),
         ),
+        // An earlier try may have deployed it.
+        State::Refused(why) if why.iter().any(|why| why.reason == Reason::AlreadyMerged) => {
+            format!("**Merged** ({head}):\n\n{}", reasons(why))
+        }
         State::Refused(why) => format!("**Not deployed** ({head}):\n\n{}", reasons(why)),
         State::Failed(what) => format!("**Failed** at {head}:\n\n{}", said_by_us(what)),
         State::Closed => "**Closed** without a merge. Its environment is removed.".to_owned(),

@@ -8,14 +8,11 @@ use crate::engine::{Plan, Progress};
 use crate::github::CheckStatus;
 use crate::lease::Owner;
 use crate::names::{Login, Sha};
-use crate::outcome::{Conclusion, Refusal, conclusion_of};
+use crate::outcome::{Conclusion, Reason, Refusal, conclusion_of};
 use crate::redact::Redactor;
 
 const MERGING: &str = "Deployed to Prod, being merged";
 const NOT_MERGED: &str = "Deployed, not merged";
-
-/// A hidden line that remembers that prod runs the head, while more is to be said.
-pub const APPLIED: &str = "<!-- sluice:applied -->";
 
 /// A deploy that reached its end.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +48,7 @@ pub fn deployed(done: Done<'_>) -> Said {
 /// Prod runs it, and it is about to be merged. For teams whose protection rules require this check:
 /// without its conclusion nothing could be merged.
 pub fn merging(head: &Sha) -> Said {
-    let summary = format!("Prod runs {}. It is being merged.\n{APPLIED}", code(head.short()));
+    let summary = format!("Prod runs {}. It is being merged.", code(head.short()));
     Said::concluded(Conclusion::Success, MERGING, &summary)
 }
 
@@ -67,7 +64,12 @@ pub fn refused(refusals: &[Refusal]) -> Said {
     let title = match refusals {
         [] => "Not deployed".to_owned(),
         [first, ..] => {
-            format!("Not deployed: {}", first.sentence.lines().next().unwrap_or_default())
+            let first_line = first.sentence.lines().next().unwrap_or_default();
+            match first.reason {
+                // An earlier try may have deployed it.
+                Reason::AlreadyMerged => first_line.to_owned(),
+                _ => format!("Not deployed: {first_line}"),
+            }
         }
     };
     Said::concluded(gravest.unwrap_or(Conclusion::Skipped), title, &reasons(refusals))
@@ -140,7 +142,7 @@ pub(super) fn how_far(progress: &Progress) -> String {
 /// Prod runs it, the base branch does not have it. `next`: what happens about it.
 pub fn applied_not_merged(why: &str, next: &str) -> Said {
     let summary = format!(
-        "Prod runs this head, but GitHub did not merge it:\n\n{}\n\n{}\n{APPLIED}",
+        "Prod runs this head, but GitHub did not merge it:\n\n{}\n\n{}",
         said_by_us(why),
         reserved_until(next),
     );

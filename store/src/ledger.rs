@@ -67,9 +67,11 @@ impl RedisLedger {
     async fn tell_ends(&self, ended: Option<(String, String)>) {
         if let Some(ended) = ended {
             let mut untold = self.untold();
-            let too_many = (untold.len() + 1).saturating_sub(MOST_UNTOLD);
-            untold.drain(..too_many);
-            untold.push_back(ended);
+            if !untold.contains(&ended) {
+                let too_many = (untold.len() + 1).saturating_sub(MOST_UNTOLD);
+                untold.drain(..too_many);
+                untold.push_back(ended);
+            }
         }
         if !self.could_tell_ends().await && !self.untold.is_told.swap(true, Ordering::SeqCst) {
             tokio::spawn(self.clone().tell_until_heard());

@@ -96,17 +96,19 @@ async fn prod_is_freed_though_a_deploy_that_is_gone_had_undertaken_the_cleanup()
 }
 
 #[tokio::test]
-async fn what_prod_runs_is_called_deployed_when_somebody_merges_it() {
+async fn nobody_says_what_became_of_a_merge_by_hand_when_prod_lacks_what_main_got_meanwhile() {
     let town = town(1).await;
     let (pr, _) = left_unmerged(&town).await;
-    // Prod lacks what main gets meanwhile: that is not this deploy's.
     let other = [("models/orders.sql", Some("SELECT 1 AS id\n"))];
     town.bob.pushes_to_branch(&town.repository, "main", &other).await.unwrap();
     is_merged_by_hand(&town, &pr).await;
-    town.until_deployed(&pr).await;
+    let is_refused = |what: &What| matches!(what, What::DeployEnded(DeployOutcome::Refused));
+    town.until_told(&pr, is_refused).await;
     town.until_quiet().await;
-    assert!(town.says(&pr, DEPLOY).contains("Merged as"), "{}", town.says(&pr, DEPLOY));
-    assert_eq!(town.deploys(&pr), [DeployOutcome::AppliedNotMerged, DeployOutcome::Deployed]);
+    assert!(town.held().await.is_empty(), "{:#?}", town.held().await);
+    let (says, comment) = (town.says(&pr, DEPLOY), town.comment(&pr));
+    assert!(says.starts_with("This pull request is merged"), "{says}");
+    assert!(comment.contains("is merged") && !comment.contains("Not deployed"), "{comment}");
     town.finish_with(1).await;
 }
 

@@ -97,16 +97,6 @@ async fn a_success_that_had_to_be_shown_before_the_merge_is_no_end_either() {
     is_found_by_a_sweep(town, &pr).await;
 }
 
-#[tokio::test]
-async fn what_was_applied_and_merged_is_deployed_whatever_main_got_since() {
-    let town = town().await;
-    let pr = merged_and_not_told(&town).await;
-    is_being_merged(&town, &pr).await;
-    let other = [("models/orders.sql", Some("SELECT 1 AS id\n"))];
-    town.bob.pushes_to_branch(&town.repository, "main", &other).await.unwrap();
-    is_found_by_a_sweep(town, &pr).await;
-}
-
 async fn is_found_by_a_sweep(town: Town, pr: &Pr) {
     town.passes_a_second().await;
     let mut sweeper = Sweeper::of_all(&town.deps).remove(0);

@@ -210,26 +210,25 @@ async fn a_job_whose_workers_were_only_slow_to_say_that_they_live_is_done() {
 }
 
 #[tokio::test]
-async fn a_job_that_may_be_poison_is_not_run_because_nobody_knows_any_more() {
+async fn while_nobody_knows_a_job_that_may_be_poison_is_neither_run_nor_buried() {
     let ledger = Strange { deaths: 2, again: Again::Nothing, ..Strange::default() };
-    let dead_after = Duration::from_millis(1500);
-    let town = Town::of(Setup { ledger: Arc::new(ledger), dead_after, ..Setup::default() }).await;
-    town.pr("add-tax", "revenue", TAXED).await;
-    town.until_quiet().await;
-    let reasons: Vec<String> = town.queue.dead().into_iter().map(|letter| letter.reason).collect();
-    assert_eq!(reasons.first().unwrap(), "poison: it ended 2 worker processes");
-    town.finish_with(reasons.len()).await;
+    is_left_to_others(Setup::default(), Arc::new(ledger), 2).await;
 }
 
 #[tokio::test]
 async fn a_worker_that_has_to_go_leaves_it_to_others_whether_a_job_is_poison() {
-    let ledger = Arc::new(Strange { deaths: 2, ..Strange::default() });
-    let setup = Setup { ledger: ledger.clone(), dead_after: PATIENCE, ..Setup::default() };
-    let mut town = Town::of(setup).await;
+    let ledger = Strange { deaths: 2, ..Strange::default() };
+    let setup = Setup { dead_after: PATIENCE, ..Setup::default() };
+    is_left_to_others(setup, Arc::new(ledger), 1).await;
+}
+
+/// A job that may be poison is given back when its worker has to go, after so many rounds.
+async fn is_left_to_others(setup: Setup, ledger: Arc<Strange>, rounds: u32) {
+    let mut town = Town::of(Setup { ledger: ledger.clone(), ..setup }).await;
     town.pr("add-tax", "revenue", TAXED).await;
     // Who only waits with it runs it no more: it is not to be taken for a death as well.
     let mut ended = ledger.ended.subscribe();
-    let waits = tokio::time::timeout(PATIENCE, ended.wait_for(|ended| *ended > 0));
+    let waits = tokio::time::timeout(PATIENCE, ended.wait_for(|ended| *ended > rounds));
     waits.await.expect("it waits").unwrap();
     town.shutdown.drain.cancel();
     town.is_left_by_its_worker().await;

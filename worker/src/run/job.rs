@@ -97,7 +97,7 @@ impl Jobs {
     /// slow, or cut off from the ledger.
     async fn judge(&self, run: &Run<'_>) -> Judged {
         let Deps { clock, settings, .. } = &self.deps;
-        let mut deaths = run.begin().await.unwrap_or_default();
+        let deaths = run.begin().await.unwrap_or_default();
         if deaths < MOST_DEATHS {
             return Judged::Sound;
         }
@@ -106,18 +106,17 @@ impl Jobs {
         loop {
             // Who waits with it does not run it, and does not die of it.
             run.end().await;
-            if clock.instant() >= certain_at {
-                return Judged::Poison { deaths };
-            }
             tokio::select! {
                 () = clock.sleep(ASK_AGAIN) => {}
                 () = run.lost.cancelled() => return Judged::Open,
                 () = self.drain.is_told() => return Judged::Open,
             }
-            deaths = run.begin().await.unwrap_or(deaths);
-            if deaths < MOST_DEATHS {
+            match run.begin().await {
                 // It begins like any other, and not where its project was paused meanwhile.
-                return Judged::Open;
+                Some(deaths) if deaths < MOST_DEATHS => return Judged::Open,
+                Some(deaths) if clock.instant() >= certain_at => return Judged::Poison { deaths },
+                // Too early, or nobody knows.
+                _ => {}
             }
         }
     }
