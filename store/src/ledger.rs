@@ -38,14 +38,51 @@ pub struct RedisLedger {
     untold: Arc<Untold>,
 }
 
+/// The end of a run: its message, and the run.
+type End = (String, String);
+
 /// Runs that have ended and Redis has not heard of it: nobody is to take them for dead because
 /// Redis was away for a moment.
 #[derive(Default)]
 struct Untold {
-    /// The message, and the run.
-    ends: Mutex<VecDeque<(String, String)>>,
-    /// Whether somebody tries to tell them.
+    ends: Mutex<VecDeque<End>>,
+    /// Whether somebody tries to tell them until they are heard.
     is_told: AtomicBool,
+}
+
+/// Ends that are being told. What is not heard, also because whoever asked was cancelled, is to be
+/// told again.
+struct Telling<'a> {
+    untold: &'a Untold,
+    ends: VecDeque<End>,
+}
+
+impl Untold {
+    fn ends(&self) -> MutexGuard<'_, VecDeque<End>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, ended: Option<End>) -> Telling<'_> {
+        let mut ends = std::mem::take(&mut *self.ends());
+        ends.extend(ended);
+        Telling { untold: self, ends }
+    }
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        if self.ends.is_empty() {
+            return;
+        }
+        let mut untold = self.untold.ends();
+        for end in self.ends.drain(..) {
+            if !untold.contains(&end) {
+                untold.push_back(end);
+            }
+        }
+        let too_many = untold.len().saturating_sub(MOST_UNTOLD);
+        untold.drain(..too_many);
+    }
 }
 
 impl RedisLedger {
@@ -64,16 +101,9 @@ impl RedisLedger {
     }
 
     /// Tells of all runs that have ended; what cannot be told is told as soon as it can be.
-    async fn tell_ends(&self, ended: Option<(String, String)>) {
-        if let Some(ended) = ended {
-            let mut untold = self.untold();
-            if !untold.contains(&ended) {
-                let too_many = (untold.len() + 1).saturating_sub(MOST_UNTOLD);
-                untold.drain(..too_many);
-                untold.push_back(ended);
-            }
-        }
-        if !self.could_tell_ends().await && !self.untold.is_told.swap(true, Ordering::SeqCst) {
+    async fn tell_ends(&self, ended: Option<End>) {
+        let told = self.could_tell_ends(ended).await;
+        if !told && !self.untold.is_told.swap(true, Ordering::SeqCst) {
             tokio::spawn(self.clone().tell_until_heard());
         }
     }
@@ -81,40 +111,35 @@ impl RedisLedger {
     async fn tell_until_heard(self) {
         loop {
             SystemClock.sleep(TELL_AGAIN).await;
-            if !self.could_tell_ends().await {
+            if !self.could_tell_ends(None).await {
                 continue;
             }
             self.untold.is_told.store(false, Ordering::SeqCst);
-            if self.untold().is_empty() || self.untold.is_told.swap(true, Ordering::SeqCst) {
+            if self.untold.ends().is_empty() || self.untold.is_told.swap(true, Ordering::SeqCst) {
                 return;
             }
         }
     }
 
-    /// Whether Redis knows of them now. They are forgotten here when it has said so, and not
-    /// before: whoever asked may be cancelled.
-    async fn could_tell_ends(&self) -> bool {
-        let ends = self.untold().clone();
-        if ends.is_empty() {
+    /// Whether Redis knows of them now, save for those that somebody else is telling.
+    async fn could_tell_ends(&self, ended: Option<End>) -> bool {
+        let mut telling = self.untold.take(ended);
+        if telling.ends.is_empty() {
             return true;
         }
         let mut pipeline = redis::pipe();
-        for (message, run) in &ends {
+        for (message, run) in &telling.ends {
             pipeline.hdel(self.shared.keys.runs(message), run).ignore();
         }
         let told = async |connection: &mut _| pipeline.query_async::<()>(connection).await;
         let told = self.shared.link.call(told).await;
         match &told {
-            Ok(()) => self.untold().retain(|end| !ends.contains(end)),
+            Ok(()) => telling.ends.clear(),
             Err(error) => {
                 tracing::warn!(%error, "the end of a run could not be told: it is told later");
             }
         }
         told.is_ok()
-    }
-
-    fn untold(&self) -> MutexGuard<'_, VecDeque<(String, String)>> {
-        self.untold.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -88,6 +88,17 @@ async fn who_has_nothing_more_to_do_says_that_a_run_has_ended_once_redis_is_back
 }
 
 #[tokio::test]
+async fn an_end_whose_teller_was_cancelled_is_told_by_the_next() {
+    let corner = Corner::new();
+    let ledger = corner.store().await.ledger();
+    assert_eq!(ledger.begin("message", "first").await, Some(0));
+    let mut telling = ledger.end("message", "first");
+    assert!(futures_util::poll!(&mut telling).is_pending());
+    drop(telling);
+    assert_eq!(ledger.begin("message", "second").await, Some(0));
+}
+
+#[tokio::test]
 async fn nobody_who_is_not_asked_is_named_in_an_error() {
     let address = format!("redis://sluice:hunter2@127.0.0.1:{}/0", free_port().unwrap());
     let store = Store::connect(&settings(&address, "sluice")).unwrap();

@@ -43,19 +43,16 @@ impl Jobs {
         slot: Slot,
     ) -> tokio::task::JoinHandle<()> {
         let jobs = self.clone();
-        self.tracker.spawn(async move {
-            jobs.run(delivery).await;
-            drop(slot);
-        })
+        self.tracker.spawn(jobs.run(delivery, slot))
     }
 
-    async fn run(self, delivery: Box<dyn Delivery>) {
+    async fn run<Slot>(self, delivery: Box<dyn Delivery>, slot: Slot) {
         let settled = match Envelope::from_bytes(delivery.bytes()) {
             Err(error) => {
                 let dead = dead(&self.deps.settings.redactor, &error.to_string());
                 delivery.settle(dead).await
             }
-            Ok(envelope) => self.run_noted(delivery, envelope).await,
+            Ok(envelope) => self.run_noted(delivery, envelope, slot).await,
         };
         match settled {
             Ok(()) => {}
@@ -68,10 +65,11 @@ impl Jobs {
 
     /// Runs the job, and notes that it does: a run that begins and does not end took its process
     /// along.
-    async fn run_noted(
+    async fn run_noted<Slot>(
         &self,
         delivery: Box<dyn Delivery>,
         envelope: Envelope,
+        slot: Slot,
     ) -> Result<(), QueueError> {
         let run = Run {
             ledger: self.deps.ledger.as_ref(),
@@ -89,7 +87,13 @@ impl Jobs {
             run.end().await;
             return delivery.settle(disposition).await;
         }
-        tokio::join!(run.end(), delivery.settle(disposition)).1
+        let settled = async {
+            let settled = delivery.settle(disposition).await;
+            // The next job need not wait until the ledger has heard of this one's end.
+            drop(slot);
+            settled
+        };
+        tokio::join!(run.end(), settled).1
     }
 
     /// Begins a run of the message, unless it ended too many processes. Those that seem to have
