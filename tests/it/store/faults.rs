@@ -8,7 +8,7 @@ use sluice::config::Secret;
 use sluice::lease::{LeaseError, LeaseKey, LeaseRequest, Leases, Release};
 use sluice::ledger::Ledger as _;
 use sluice_rig::{Redis, free_port};
-use sluice_store::Store;
+use sluice_store::{RedisLedger, Store};
 
 use super::proxy::Proxy;
 use super::{granted, prod, project, request, run, server, soon};
@@ -61,8 +61,8 @@ async fn a_store_is_made_while_redis_is_away_and_works_when_it_has_come() {
     granted(&leases, 1).await;
 }
 
-#[tokio::test]
-async fn a_run_that_ended_while_redis_was_away_is_taken_for_no_death() {
+/// A run has ended while Redis was away; it is back now.
+async fn ended_unheard() -> (Redis, RedisLedger) {
     let always = ["--appendfsync", "always"];
     let mut server = server(Redis::durable().map(|redis| redis.with(always)));
     let ledger = Store::connect(&settings(&server.url(), "sluice")).unwrap().ledger();
@@ -70,19 +70,19 @@ async fn a_run_that_ended_while_redis_was_away_is_taken_for_no_death() {
     server.kill().unwrap();
     ledger.end("message", "first").await;
     server.start().unwrap();
+    (server, ledger)
+}
+
+#[tokio::test]
+async fn a_run_that_ended_while_redis_was_away_is_taken_for_no_death() {
+    let (_server, ledger) = ended_unheard().await;
     assert_eq!(ledger.begin("message", "second").await, Some(0));
     assert_eq!(ledger.begin("message", "third").await, Some(1), "the second has not ended");
 }
 
 #[tokio::test]
 async fn who_has_nothing_more_to_do_says_that_a_run_has_ended_once_redis_is_back() {
-    let always = ["--appendfsync", "always"];
-    let mut server = server(Redis::durable().map(|redis| redis.with(always)));
-    let ledger = Store::connect(&settings(&server.url(), "sluice")).unwrap().ledger();
-    assert_eq!(ledger.begin("message", "first").await, Some(0));
-    server.kill().unwrap();
-    ledger.end("message", "first").await;
-    server.start().unwrap();
+    let (server, _ledger) = ended_unheard().await;
     let another = Store::connect(&settings(&server.url(), "sluice")).unwrap().ledger();
     soon(async { while another.begin("message", "second").await != Some(0) {} }).await;
 }

@@ -195,6 +195,20 @@ fn town_with(town: &Town, left_open_after: Duration) -> sluice::pipeline::Deps {
 }
 
 #[tokio::test]
+async fn a_check_whose_worker_may_still_be_heard_of_is_not_left() {
+    let town = Town::start().await;
+    let pr = unnoticed(&town).await;
+    is_left_open(&town, &pr, PROD_PLAN, ("gone", "A worker is on it.", HOURS)).await;
+    let patient = Setup { dead_after: 2 * HOURS, ..Setup::default() };
+    let deps = sluice::pipeline::Deps { settings: patient.settings().into(), ..town.deps.clone() };
+    let swept = Sweeper::of_all(&deps)[0].sweep(&deps).await.unwrap();
+    assert_eq!(swept, Swept { pulls: 1, looks: 0, cleanups: 0 });
+    assert_eq!(sweep(&town).await, 1, "nobody waits for word");
+    town.until_gated(&pr).await;
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn a_deploy_that_was_lost_is_asked_for_again() {
     let town = Town::start().await;
     let pr = town.gated_pr("add-tax", "revenue", TAXED).await;

@@ -160,6 +160,8 @@ struct Strange {
     ended: watch::Sender<u32>,
     /// How often it was asked.
     asked: AtomicU32,
+    /// By which run, each time.
+    runs: watch::Sender<Vec<String>>,
     /// Whether it panics when a cleanup asks it.
     panics: bool,
 }
@@ -172,7 +174,8 @@ impl Ledger for Strange {
         assert!(!self.panics, "a panic of the story");
         false
     }
-    async fn begin(&self, _: &str, _: &str) -> Option<u32> {
+    async fn begin(&self, _: &str, run: &str) -> Option<u32> {
+        self.runs.send_modify(|runs| runs.push(run.to_owned()));
         let is_first = self.asked.fetch_add(1, Ordering::SeqCst) == 0;
         match self.again {
             Again::Nothing if !is_first => None,
@@ -234,6 +237,35 @@ async fn is_left_to_others(setup: Setup, ledger: Arc<Strange>, rounds: u32) {
     town.is_left_by_its_worker().await;
     assert!(town.queue.dead().is_empty());
     assert_eq!(town.queue.waiting(&Route::Approval).await.unwrap().jobs, 1, "it was given back");
+}
+
+#[tokio::test]
+async fn who_loses_a_job_that_may_be_poison_waits_for_word_of_it_no_more() {
+    let ledger = Arc::new(Strange { deaths: 2, ..Strange::default() });
+    let setup = Setup { ledger: ledger.clone(), dead_after: PATIENCE, ..Setup::default() };
+    let mut town = Town::of(setup).await;
+    town.pr("add-tax", "revenue", TAXED).await;
+    let runs = ledger.runs.subscribe();
+    let until = |seen: fn(&Vec<String>) -> bool| {
+        let mut runs = runs.clone();
+        async move {
+            let seen = tokio::time::timeout(PATIENCE, runs.wait_for(seen)).await;
+            seen.expect("it is asked").unwrap().clone()
+        }
+    };
+    let first = until(|runs| !runs.is_empty()).await.remove(0);
+    assert_eq!(town.losing.loses(&Route::Approval), 1);
+    let has_asked_often = |runs: &Vec<String>| {
+        runs.last().is_some_and(|last| {
+            *last != runs[0] && runs.iter().filter(|run| *run == last).count() == 4
+        })
+    };
+    let asked = until(has_asked_often).await;
+    let by_the_first = asked.iter().filter(|run| **run == first).count();
+    assert!(by_the_first <= 2, "{asked:?}");
+    town.shutdown.drain.cancel();
+    town.is_left_by_its_worker().await;
+    assert!(town.queue.dead().is_empty());
 }
 
 #[tokio::test]
