@@ -9,7 +9,8 @@ use sluice::pipeline::Deps;
 use sluice::pipeline::sweep::{Sweeper, Swept};
 use tokio_util::sync::CancellationToken;
 
-/// How long a sweep may take where the interval is shorter: it must not be cut off each time.
+/// How long a sweep may take where the interval is shorter, which the configuration refuses: it
+/// must not be cut off each time.
 const AT_LEAST: Duration = Duration::from_secs(60);
 
 /// Sweeps every repository now and then every `sweep_every`, more or less, until `shutdown`. Of all

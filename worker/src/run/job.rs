@@ -119,7 +119,7 @@ impl Jobs {
                 // It begins like any other, and not where its project was paused meanwhile.
                 Some(deaths) if deaths < MOST_DEATHS => return Judged::Open,
                 Some(deaths) if clock.instant() >= certain_at => return Judged::Poison { deaths },
-                // Too early, or nobody knows.
+                // Too early, or nobody knows: the broker's consumer timeout bounds that.
                 _ => {}
             }
         }
