@@ -38,8 +38,8 @@ pub trait Ledger: Send + Sync {
 pub trait Processed: Send + Sync {
     /// Whether the delivery was marked. One that cannot tell says no.
     async fn contains(&self, delivery: &DeliveryId) -> bool;
-    /// Notes that all jobs of the delivery are stored.
-    async fn mark(&self, delivery: &DeliveryId);
+    /// Notes that all jobs of these deliveries are stored.
+    async fn mark(&self, deliveries: &[DeliveryId]);
 }
 
 /// How many pull requests the memory of one process goes back.

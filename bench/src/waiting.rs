@@ -48,12 +48,11 @@ pub(crate) async fn measure(machine: &Machine) -> anyhow::Result<String> {
     anyhow::ensure!(waiting == DEPLOYS, "{waiting} of {DEPLOYS} wait");
     shutdown.leave.cancel();
     running.await?;
-    let more = crowded.iter().filter(|(name, count)| alone.get(*name).unwrap_or(&0) < *count);
-    let more: Vec<&str> = more.map(|(name, _)| name.as_str()).collect();
-    let more = if more.is_empty() { "none".to_owned() } else { more.join(", ") };
-    let (alone, crowded) = (per_second(&alone), per_second(&crowded));
-    let added = (crowded - alone).max(0.0);
-    let verdict = if slots == 0 && added < 0.1 { "met" } else { "missed" };
+    let added = added(&alone, &crowded);
+    let more: Vec<&str> = added.keys().map(String::as_str).collect();
+    let more = if more.is_empty() { "nothing".to_owned() } else { more.join(", ") };
+    let verdict = if slots == 0 && added.is_empty() { "met" } else { "missed" };
+    let [alone, crowded, added] = [&alone, &crowded, &added].map(per_second);
     Ok(format!(
         "{DEPLOYS} waiting deploys: {slots} worker slots, {added:.2} Redis operations/s (with one \
          deploy alone {alone:.2}/s, with {DEPLOYS} behind it {crowded:.2}/s, more of: {more}; \
@@ -106,6 +105,16 @@ fn commands(url: &str) -> anyhow::Result<Commands> {
         }
     }
     Ok(commands)
+}
+
+/// What is asked more often than without those that wait. One more of a command is none: what a
+/// process asks now and then falls into one time of watching once more than into another.
+fn added(alone: &Commands, crowded: &Commands) -> Commands {
+    let more = crowded.iter().map(|(name, count)| {
+        let before = alone.get(name).unwrap_or(&0);
+        (name.clone(), count.saturating_sub(*before))
+    });
+    more.filter(|(_, more)| *more > 1).collect()
 }
 
 fn per_second(commands: &Commands) -> f64 {

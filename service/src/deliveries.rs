@@ -70,12 +70,14 @@ impl Processed for RecentDeliveries {
         self.with(|kept| kept.ids.contains(delivery))
     }
 
-    async fn mark(&self, delivery: &DeliveryId) {
+    async fn mark(&self, deliveries: &[DeliveryId]) {
         let now = self.clock.instant();
         let most = self.most;
         self.with(|kept| {
-            if kept.ids.insert(delivery.clone()) {
-                kept.order.push_back((now, delivery.clone()));
+            for delivery in deliveries {
+                if kept.ids.insert(delivery.clone()) {
+                    kept.order.push_back((now, delivery.clone()));
+                }
             }
             let mut surplus = kept.order.len().saturating_sub(most);
             kept.forget(|_| {
@@ -118,7 +120,7 @@ mod tests {
     async fn a_delivery_is_remembered_as_long_as_github_redelivers() {
         let clock = Arc::new(Watch(SystemClock.instant(), Mutex::default()));
         let deliveries = RecentDeliveries::new(clock.clone());
-        deliveries.mark(&delivery("a")).await;
+        deliveries.mark(&[delivery("a")]).await;
         *clock.1.lock().unwrap() = REDELIVERED_WITHIN;
         assert!(deliveries.contains(&delivery("a")).await);
         *clock.1.lock().unwrap() = REDELIVERED_WITHIN + Duration::from_secs(1);
@@ -129,9 +131,7 @@ mod tests {
     #[tokio::test]
     async fn the_oldest_is_forgotten_when_there_are_too_many() {
         let deliveries = RecentDeliveries::of_at_most(2, Arc::new(SystemClock));
-        for id in ["a", "b", "b", "c"] {
-            deliveries.mark(&delivery(id)).await;
-        }
+        deliveries.mark(&["a", "b", "b", "c"].map(delivery)).await;
         assert!(!deliveries.contains(&delivery("a")).await);
         assert!(deliveries.contains(&delivery("b")).await);
         assert!(deliveries.contains(&delivery("c")).await);

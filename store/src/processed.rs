@@ -37,13 +37,19 @@ impl Processed for RedisProcessed {
         })
     }
 
-    async fn mark(&self, delivery: &DeliveryId) {
-        let mut command = redis::cmd("SET");
-        command.arg(self.shared.keys.delivery(delivery)).arg(1);
-        command.arg("EX").arg(REDELIVERED_WITHIN.as_secs());
-        let marked = async |connection: &mut _| command.query_async::<()>(connection).await;
+    async fn mark(&self, deliveries: &[DeliveryId]) {
+        let mut pipeline = redis::pipe();
+        for delivery in deliveries {
+            let mark = pipeline.cmd("SET").arg(self.shared.keys.delivery(delivery)).arg(1);
+            mark.arg("EX").arg(REDELIVERED_WITHIN.as_secs()).ignore();
+        }
+        if pipeline.is_empty() {
+            return;
+        }
+        let marked = async |connection: &mut _| pipeline.query_async::<()>(connection).await;
         if let Err(error) = self.shared.link.call(marked).await {
-            tracing::warn!(%error, %delivery, "it cannot be marked: a redelivery is done again");
+            let count = deliveries.len();
+            tracing::warn!(%error, count, "deliveries cannot be marked: a copy is stored again");
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod answer;
 mod body;
+mod marks;
 mod signature;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -21,16 +22,16 @@ use sluice::queue::QueueError;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::{Deps, Settings};
 use answer::Answer;
 use body::Bodies;
+use marks::Marks;
 use signature::Signature;
 
-/// How many deliveries can be stored side by side without waiting for each other, and how many
-/// marks can be made beside them; more than are ever in flight.
-const STRIPES: usize = 64;
+/// How many deliveries can be stored or marked side by side without waiting for each other; many
+/// more than are in flight, so that two of them rarely share a turn.
+const STRIPES: usize = 512;
 
 /// What all requests share.
 pub struct Producer {
@@ -43,26 +44,24 @@ pub struct Producer {
     /// A delivery's turn, by its hash: of two copies that arrive together the second waits and then
     /// finds the first one's mark.
     turns: [Arc<Mutex<()>>; STRIPES],
-    /// Marks that are being made, at most one for each turn.
-    marks: TaskTracker,
+    marks: Marks,
 }
 
 impl Producer {
-    /// A producer that is ready until `shutdown`.
+    /// A producer that is ready until `shutdown`. Must be called within a runtime.
     pub fn new(settings: Settings, deps: Deps, shutdown: CancellationToken) -> Self {
         // An alert is to see the first webhook that is refused.
         deps.metrics.expect_webhooks(&Answer::expected());
         let bodies = Bodies::within(&settings.limits);
         let slots = Semaphore::new(settings.limits.webhooks);
         let turns = std::array::from_fn(|_| Arc::default());
-        let marks = TaskTracker::new();
+        let marks = Marks::made_in(deps.processed.clone(), STRIPES);
         Self { settings, deps, shutdown, bodies, slots, turns, marks }
     }
 
     /// Returns when every delivery that was answered is marked, which ends in time by itself.
     pub(crate) async fn marked(&self) {
-        self.marks.close();
-        self.marks.wait().await;
+        self.marks.end().await;
     }
 
     async fn answer(&self, request: Request) -> Result<Answer, Answer> {
@@ -124,11 +123,7 @@ impl Producer {
             self.tell(Some(&envelope), What::Published);
         }
         // GitHub need not wait for that: what is not marked is stored once more, and found done.
-        let (processed, delivery) = (Arc::clone(&self.deps.processed), delivery.clone());
-        self.marks.spawn(async move {
-            processed.mark(&delivery).await;
-            drop(turn);
-        });
+        self.marks.order(delivery.clone(), turn).await;
         Ok(Answer::Stored)
     }
 

@@ -97,9 +97,9 @@ impl Processed for Reluctant {
         self.memory.contains(delivery).await
     }
 
-    async fn mark(&self, delivery: &DeliveryId) {
+    async fn mark(&self, deliveries: &[DeliveryId]) {
         self.marks.subscribe().wait_for(|marks| *marks).await.unwrap();
-        self.memory.mark(delivery).await;
+        self.memory.mark(deliveries).await;
     }
 }
 

@@ -115,10 +115,12 @@ mod clauses {
     pub(super) async fn a_delivery_is_processed_when_it_was_marked(bench: &impl Bench) {
         let processed = bench.processed();
         assert!(!processed.contains(&delivery("a")).await);
-        processed.mark(&delivery("a")).await;
-        processed.mark(&delivery("a")).await;
+        processed.mark(&[]).await;
+        processed.mark(&["a", "b"].map(delivery)).await;
+        processed.mark(&[delivery("a")]).await;
         assert!(processed.contains(&delivery("a")).await);
-        assert!(!processed.contains(&delivery("b")).await);
+        assert!(processed.contains(&delivery("b")).await);
+        assert!(!processed.contains(&delivery("c")).await);
     }
 }
 
@@ -148,7 +150,7 @@ async fn nothing_that_is_remembered_stays_for_ever() {
     let redis = Redis::new().await;
     let project = sluice::names::ProjectName::new("lake").unwrap();
     redis.ledger.undertake_cleanup(&project, sluice::names::PrNumber(7)).await;
-    redis.processed.mark(&delivery("a")).await;
+    redis.processed.mark(&[delivery("a")]).await;
     for run in 0..100 {
         redis.ledger.begin("poison", &run.to_string()).await;
     }

@@ -52,7 +52,7 @@ async fn all_works(store: &Store) {
     assert_eq!(ledger.begin("message", "b").await, Some(0));
     assert_eq!(ledger.oldest(&Route::Gate).await, None);
     let delivery = DeliveryId::new("a").unwrap();
-    processed.mark(&delivery).await;
+    processed.mark(std::slice::from_ref(&delivery)).await;
     assert!(processed.contains(&delivery).await);
     let pause = Pause { project: None, reason: String::new(), by: String::new(), since_ms: 0 };
     pauses.pause(pause).await.unwrap();

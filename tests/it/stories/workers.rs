@@ -1,6 +1,7 @@
 //! What becomes of jobs when workers stop, lose their deliveries or die, and when deploys are
 //! paused.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -160,8 +161,8 @@ struct Strange {
     ended: watch::Sender<u32>,
     /// How often it was asked.
     asked: AtomicU32,
-    /// By which run, each time.
-    runs: watch::Sender<Vec<String>>,
+    /// Of which message and by which run, each time.
+    runs: watch::Sender<Vec<[String; 2]>>,
     /// Whether it panics when a cleanup asks it.
     panics: bool,
 }
@@ -174,8 +175,8 @@ impl Ledger for Strange {
         assert!(!self.panics, "a panic of the story");
         false
     }
-    async fn begin(&self, _: &str, run: &str) -> Option<u32> {
-        self.runs.send_modify(|runs| runs.push(run.to_owned()));
+    async fn begin(&self, message: &str, run: &str) -> Option<u32> {
+        self.runs.send_modify(|runs| runs.push([message, run].map(str::to_owned)));
         let is_first = self.asked.fetch_add(1, Ordering::SeqCst) == 0;
         match self.again {
             Again::Nothing if !is_first => None,
@@ -207,9 +208,13 @@ async fn a_job_that_ended_two_workers_ends_no_third_one() {
 #[tokio::test]
 async fn a_job_whose_workers_were_only_slow_to_say_that_they_live_is_done() {
     let ledger = Arc::new(Strange { deaths: 2, again: Again::TheyLive, ..Strange::default() });
-    let town = Town::of(Setup { ledger, dead_after: PATIENCE, ..Setup::default() }).await;
+    let setup = Setup { ledger: ledger.clone(), dead_after: PATIENCE, ..Setup::default() };
+    let town = Town::of(setup).await;
     town.gated_pr("add-tax", "revenue", TAXED).await;
     town.finish().await;
+    let runs = ledger.runs.borrow().clone();
+    let of_it: HashSet<_> = runs.iter().filter(|[message, _]| *message == runs[0][0]).collect();
+    assert_eq!(of_it.len(), 2, "who has waited gives it back, and does not run it: {runs:?}");
 }
 
 #[tokio::test]
@@ -246,7 +251,7 @@ async fn who_loses_a_job_that_may_be_poison_waits_for_word_of_it_no_more() {
     let mut town = Town::of(setup).await;
     town.pr("add-tax", "revenue", TAXED).await;
     let runs = ledger.runs.subscribe();
-    let until = |seen: fn(&Vec<String>) -> bool| {
+    let until = |seen: fn(&Vec<[String; 2]>) -> bool| {
         let mut runs = runs.clone();
         async move {
             let seen = tokio::time::timeout(PATIENCE, runs.wait_for(seen)).await;
@@ -255,7 +260,7 @@ async fn who_loses_a_job_that_may_be_poison_waits_for_word_of_it_no_more() {
     };
     let first = until(|runs| !runs.is_empty()).await.remove(0);
     assert_eq!(town.losing.loses(&Route::Approval), 1);
-    let has_asked_often = |runs: &Vec<String>| {
+    let has_asked_often = |runs: &Vec<[String; 2]>| {
         runs.last().is_some_and(|last| {
             *last != runs[0] && runs.iter().filter(|run| *run == last).count() == 4
         })
