@@ -21,8 +21,8 @@ const DEPLOYS: u64 = 1_000;
 /// How long Redis is watched.
 const WATCHED: Duration = Duration::from_secs(30);
 
-/// What a process asks now and then by itself falls into one watching more often than into another.
-/// Were any of those that wait asking, only once in a quarter of an hour, it would be more than this.
+/// What a process asks now and then by itself falls into one watching more often than into
+/// another. If those that wait asked only once in half an hour each, it would be more than this.
 const NOISE: f64 = 0.5;
 
 /// How long everything is left alone before.
