@@ -37,7 +37,7 @@ pub(crate) fn worker(
 ) -> anyhow::Result<Worker> {
     let observers: Vec<Arc<dyn Observer>> = vec![tally.clone()];
     let around = Around { stores, observers, name: "bench".to_owned() };
-    let mut worker = assemble(config, Arc::new(Still(answers)), around)?;
+    let mut worker = assemble(config, |_| Ok(Arc::new(Still(answers))), around)?;
     worker.deps.github = Arc::new(Still(answers));
     Ok(worker)
 }

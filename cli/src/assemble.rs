@@ -28,7 +28,8 @@ pub(crate) fn assemble(
 ) -> anyhow::Result<Assembled> {
     let name = sluice_service::host("sluice up");
     let around = Around { stores: stores.clone(), observers, name };
-    let worker = sluice_worker::assemble(config, engine(config, environments)?, around)?;
+    let engine = |credentials| engine(config, environments, credentials);
+    let worker = sluice_worker::assemble(config, engine, around)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (observer, metrics) = (worker.deps.observer.clone(), worker.metrics.clone());
     let producer = sluice_producer::assemble(config, &stores, clock, observer, metrics);

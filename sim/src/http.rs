@@ -6,6 +6,7 @@ mod checks;
 mod comments;
 mod entry;
 mod git;
+mod installation;
 mod pulls;
 mod reply;
 mod repository;
@@ -43,11 +44,16 @@ fn account_routes() -> Router<Shared> {
         .route("/rate_limit", get(on(repository::rate_limit)))
         .route("/user", get(on(repository::user)))
         .route("/app", get(on(repository::app)))
+        .route(
+            "/app/installations/{installation}/access_tokens",
+            post(on(installation::make_token)),
+        )
 }
 
 fn repository_routes() -> Router<Shared> {
     Router::new()
         .route("/", get(on(repository::show)))
+        .route("/installation", get(on(installation::show)))
         .route("/activity", get(on(repository::activity)))
         .route("/collaborators/{login}/permission", get(on(repository::permission)))
         .route("/contents/{*path}", get(on(repository::contents)))

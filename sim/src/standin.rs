@@ -151,6 +151,14 @@ impl Standin {
         &self.token
     }
 
+    /// The private key of the App that sluice may run as, as PEM.
+    ///
+    /// # Errors
+    /// The machine makes none.
+    pub fn private_key(&self) -> Result<&'static str, SimError> {
+        Ok(self.shared.look(|world| world.private_key())?)
+    }
+
     /// The address to clone a repository from, without credentials.
     #[must_use]
     pub fn clone_url(&self, repository: &RepositoryName) -> String {

@@ -7,6 +7,7 @@ mod comment;
 mod delivery;
 mod error;
 mod identity;
+mod installation;
 mod merge;
 mod mergeability;
 mod node;
@@ -30,6 +31,7 @@ pub use comment::{Comment, Reaction, ReactionContent, ReactionTarget};
 pub use delivery::{Delivery, DeliveryLog, DeliveryStatus};
 pub use error::WorldError;
 pub use identity::{App, Identity, Role, User};
+pub use installation::Minted;
 pub use merge::{MergeMethod, MergeRequest, Merged};
 pub use mergeability::{MergeState, Mergeable, ReviewDecision};
 pub use node::{Kind, NodeId};
@@ -55,6 +57,8 @@ pub struct World {
     app: App,
     users: BTreeMap<String, User>,
     tokens: HashMap<String, Identity>,
+    /// When a token ends that does.
+    token_ends: HashMap<String, std::time::SystemTime>,
     repositories: Vec<Repository>,
     last_id: u64,
     deliveries: DeliveryLog,
@@ -75,6 +79,7 @@ impl World {
             app,
             users: BTreeMap::new(),
             tokens: HashMap::new(),
+            token_ends: HashMap::new(),
             repositories: Vec::new(),
             last_id: 1_000,
             deliveries: DeliveryLog::new(started),

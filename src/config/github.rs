@@ -21,12 +21,35 @@ pub struct GitHubConfig {
     /// The secrets with which webhooks may be signed, and the first of which seals gate results;
     /// several while one is being replaced. Empty in a process that does neither.
     pub webhook_secrets: Vec<Secret>,
-    /// The token of the API; `None` in a process that does not call it.
-    pub token: Option<Secret>,
+    /// As whom the API is used; `None` in a process that does not call it.
+    pub account: Option<Account<Secret>>,
     /// Where the webhook secrets are.
     pub webhook_secret_sources: Vec<SecretSource>,
-    /// Where the token is.
-    pub token_source: SecretSource,
+    /// Where the account's secret is.
+    pub account_source: Account<SecretSource>,
+}
+
+/// As whom GitHub's API is used: by its secret, or by where that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Account<T> {
+    /// By a token that somebody else makes and renews.
+    Token(T),
+    /// As a GitHub App, which makes its own tokens.
+    App {
+        /// The App's id.
+        id: u64,
+        /// Its private key, as PEM.
+        private_key: T,
+    },
+}
+
+impl<T> Account<T> {
+    /// The token, or the key.
+    pub fn secret(&self) -> &T {
+        match self {
+            Self::Token(secret) | Self::App { private_key: secret, .. } => secret,
+        }
+    }
 }
 
 impl GitHubConfig {
@@ -41,6 +64,8 @@ const NOT_LITERAL: &str = "a secret does not belong into this file: put it into 
 
 pub(super) fn github(mut section: Section<'_>, around: &Surroundings<'_>) -> GitHubConfig {
     section.refuse("token", &format!("{NOT_LITERAL} token_env or token_file"));
+    let names = "private_key_env or private_key_file";
+    section.refuse("private_key", &format!("{NOT_LITERAL} {names}"));
     for key in ["secret", "webhook_secret"] {
         let names = "webhook_secret_env or webhook_secret_file";
         section.refuse(key, &format!("{NOT_LITERAL} {names}"));
@@ -56,20 +81,20 @@ pub(super) fn github(mut section: Section<'_>, around: &Surroundings<'_>) -> Git
         webhook_secrets
             .extend(resolved.filter_map(|s| resolve(&mut section, "webhook_secret", s, around)));
     }
-    let token_source = token_source(&mut section, around);
-    let token = token_source
+    let account_source = account_source(&mut section, around);
+    let account = account_source
         .as_ref()
         .filter(|_| around.roles.contains(&Role::Worker))
-        .and_then(|source| resolve(&mut section, "token", source, around));
+        .and_then(|source| account(&mut section, source, around));
     section.finish();
     GitHubConfig {
         api_url,
         git_url,
         status_url,
         webhook_secrets,
-        token,
+        account,
         webhook_secret_sources,
-        token_source: token_source.unwrap_or_else(usual_token),
+        account_source: account_source.unwrap_or_else(|| Account::Token(usual_token())),
     }
 }
 
@@ -124,16 +149,61 @@ fn one_or_more(
     }
 }
 
-/// Where the token is; `None` when what was written is wrong.
-fn token_source(section: &mut Section<'_>, around: &Surroundings<'_>) -> Option<SecretSource> {
-    match (section.has("token_env"), section.has("token_file")) {
-        (false, false) => return Some(usual_token()),
-        (true, true) => section.problem("token_file", "there is token_env too: which one?"),
-        (true, false) | (false, true) => {}
+/// Where the account's secret is; `None` when what was written is wrong.
+fn account_source(
+    section: &mut Section<'_>,
+    around: &Surroundings<'_>,
+) -> Option<Account<SecretSource>> {
+    let id = section.optional("app_id", kinds::count(1, u32::MAX)).map(u64::from);
+    let private_key = source(section, ["private_key_env", "private_key_file"], around);
+    let token = source(section, ["token_env", "token_file"], around);
+    match (id, private_key?, token?) {
+        (Some(id), Some(private_key), None) => Some(Account::App { id, private_key }),
+        (None, None, token) => Some(Account::Token(token.unwrap_or_else(usual_token))),
+        (Some(_), None, _) => {
+            section.problem("app_id", "an App needs private_key_file or private_key_env");
+            None
+        }
+        (None, Some(_), _) => {
+            section.problem("private_key_file", "a private key needs the app_id that it is of");
+            None
+        }
+        (Some(_), Some(_), Some(_)) => {
+            section.problem("app_id", "there is a token too: an App makes its own");
+            None
+        }
     }
-    let name = section.optional("token_env", kinds::variable).map(SecretSource::Variable);
-    let file = section.optional("token_file", kinds::text);
-    name.or_else(|| file.map(|path| SecretSource::File(around.path(&path))))
+}
+
+/// Where a secret is, by the one of two keys that is there: `None` when what was written is wrong,
+/// `Some(None)` when nothing was.
+fn source(
+    section: &mut Section<'_>,
+    [variable, file]: [&'static str; 2],
+    around: &Surroundings<'_>,
+) -> Option<Option<SecretSource>> {
+    let is_there = (section.has(variable), section.has(file));
+    if is_there == (true, true) {
+        section.problem(file, format!("there is {variable} too: which one?"));
+    }
+    let name = section.optional(variable, kinds::variable).map(SecretSource::Variable);
+    let path = section.optional(file, kinds::text);
+    let found = name.or_else(|| path.map(|path| SecretSource::File(around.path(&path))));
+    (found.is_some() || is_there == (false, false)).then_some(found)
+}
+
+fn account(
+    section: &mut Section<'_>,
+    source: &Account<SecretSource>,
+    around: &Surroundings<'_>,
+) -> Option<Account<Secret>> {
+    match source {
+        Account::Token(source) => resolve(section, "token", source, around).map(Account::Token),
+        Account::App { id, private_key } => {
+            let private_key = resolve(section, "private_key", private_key, around)?;
+            Some(Account::App { id: *id, private_key })
+        }
+    }
 }
 
 fn usual_token() -> SecretSource {

@@ -17,7 +17,7 @@ mod settings;
 use std::path::{Path, PathBuf};
 
 pub use document::Variables;
-pub use github::GitHubConfig;
+pub use github::{Account, GitHubConfig};
 pub use log::{LogConfig, LogFormat};
 pub use problem::{ConfigErrors, Problem};
 pub use secret::{Secret, SecretSource};
@@ -97,7 +97,11 @@ impl Config {
     /// What takes every secret out of a text: ours, and what a project's Python may see and so may
     /// say: a warehouse quotes passwords in its errors.
     pub fn redactor(&self, variables: &Variables) -> Redactor {
-        let github = self.github.webhook_secrets.iter().chain(&self.github.token);
+        let github = self
+            .github
+            .webhook_secrets
+            .iter()
+            .chain(self.github.account.as_ref().map(Account::secret));
         let ours = github.chain(self.store_urls()).map(|secret| secret.expose());
         let passed = self.projects.iter().flat_map(|project| &project.pass_env);
         Redactor::new(ours.chain(passed.filter_map(|name| Some(variables.get(name)?.as_str()))))

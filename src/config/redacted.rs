@@ -8,7 +8,8 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use super::{
-    Config, GitHubConfig, LeaseConfig, LeaseStore, QueueConfig, QueueStore, Secret, SecretSource,
+    Account, Config, GitHubConfig, LeaseConfig, LeaseStore, QueueConfig, QueueStore, Secret,
+    SecretSource,
 };
 use crate::project::{Approvals, OldHead, Project, Python};
 use crate::redact::REDACTED;
@@ -82,9 +83,16 @@ fn github(github: &GitHubConfig) -> Table {
             shown.insert(key.to_owned(), Value::Array(values));
         }
     }
-    match &github.token_source {
-        SecretSource::Variable(name) => shown.insert("token_env".to_owned(), name.as_str().into()),
-        SecretSource::File(file) => shown.insert("token_file".to_owned(), path(file)),
+    let secret = match &github.account_source {
+        Account::Token(_) => "token",
+        Account::App { id, .. } => {
+            shown.insert("app_id".to_owned(), i64::try_from(*id).unwrap_or(i64::MAX).into());
+            "private_key"
+        }
+    };
+    match github.account_source.secret() {
+        SecretSource::Variable(name) => shown.insert(format!("{secret}_env"), name.as_str().into()),
+        SecretSource::File(file) => shown.insert(format!("{secret}_file"), path(file)),
     };
     shown
 }

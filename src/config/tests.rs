@@ -150,6 +150,18 @@ fn what_is_wrong_is_said_with_its_place_and_what_is_expected() {
         ("[github]\ngit_url = \"https://t@h/{repository}\"", "without credentials"),
         ("[github]\ntoken_env = \"UNSET\"", "the environment variable UNSET is not set"),
         ("[github]\ntoken_file = \"nowhere\"", "/etc/s/nowhere cannot be read"),
+        ("[github]\nprivate_key = \"k\"", "github.private_key (line 2): a secret does not belong"),
+        ("[github]\napp_id = 7", "an App needs private_key_file or private_key_env"),
+        ("[github]\nprivate_key_env = \"GITHUB_TOKEN\"", "needs the app_id that it is of"),
+        (
+            "[github]\napp_id = 7\nprivate_key_file = \"k\"\ntoken_env = \"GITHUB_TOKEN\"",
+            "github.app_id (line 1): there is a token too: an App makes its own",
+        ),
+        ("[github]\napp_id = 0\n", "github.app_id (line 2): expected a number from 1"),
+        (
+            "[github]\napp_id = 7\nprivate_key_file = \"nowhere\"",
+            "github.private_key_file (line 1): /etc/s/nowhere cannot be read",
+        ),
         ("[github]\nwebhook_secret_env = []", "github.webhook_secret_env (line 2): expected"),
         ("[leese]\nttl = \"1s\"", "leese (line 1): unknown key; did you mean \"lease\"?"),
         ("[lease]\nrenew_evry = \"1s\"", "did you mean \"renew_every\"?"),
@@ -235,7 +247,7 @@ fn a_role_needs_only_its_own_secrets() {
     assert_eq!(keys(&[Role::Worker]), both, "it seals with the first webhook secret");
     assert!(read(PROJECT, &without, &[]).is_ok());
     let producer = read(PROJECT, &[], &[Role::Producer]).unwrap();
-    assert_eq!(producer.github.token, None);
+    assert_eq!(producer.github.account, None);
 }
 
 #[test]
@@ -262,6 +274,13 @@ fn what_is_printed_loads_again() {
     let text = EXAMPLE.replace("approvals = 1", "approvals = \"all\"\ngateway = \"prod\"");
     let config = accepted(&text, &[("SLUICE_GITHUB__STATUS_URL", "https://s.example.com")]);
     assert_eq!(accepted(&config.redacted(), &[]), config);
+    let app = "app_id = 7\nprivate_key_env = \"KEY\"";
+    let text = EXAMPLE.replace("token_env = \"GITHUB_TOKEN\"", app);
+    let config = accepted(&text, &[("KEY", "s3cr3t")]);
+    let account = Account::App { id: 7, private_key: Secret::new("s3cr3t") };
+    assert_eq!(config.github.account, Some(account));
+    assert!(!config.redacted().contains("s3cr3t"));
+    assert_eq!(accepted(&config.redacted(), &[("KEY", "s3cr3t")]), config);
 }
 
 #[test]
@@ -272,7 +291,7 @@ fn files_are_read_with_their_secrets() {
     std::fs::write(&file, format!("[github]\ntoken_file = \"token\"\n{PROJECT}")).unwrap();
     let secret = [("SLUICE_WEBHOOK_SECRET".to_owned(), "hush".to_owned())].into();
     let config = Config::load(Some(&file), &secret, &[Role::Worker]).unwrap();
-    assert_eq!(config.github.token.unwrap().expose(), "ghp_file");
+    assert_eq!(config.github.account, Some(Account::Token(Secret::new("ghp_file"))));
     assert_eq!(config.worker.data_dir, folder.path().join(".sluice"));
 
     let missing = Config::load(Some(&folder.path().join("no.toml")), &Variables::new(), &[]);

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+
 use sluice::clock::{Clock, SystemClock, unix_ms};
-use sluice::config::{Config, Variables, process_variables};
+use sluice::config::{Account, Config, Variables, process_variables};
 use sluice::engine::Engine;
 use sluice::metrics::Metrics;
 use sluice::names::{ProjectName, Repository};
@@ -18,7 +19,7 @@ use sluice_service::{Stores, host};
 
 use crate::checkout::{self, Credentials, Mirrors, NoToken, Token, UrlTemplate};
 use crate::engine::SqlMesh;
-use crate::github::{Auth, HttpGitHub, Patience};
+use crate::github::{Auth, ExposeSecret as _, HttpGitHub, Patience};
 use crate::run::{Graces, Slots};
 use crate::sqlmesh::{self, Bridges, Environments, Told, default_folder};
 
@@ -78,14 +79,14 @@ impl Around {
     }
 }
 
-/// Puts a worker together as the configuration says, around an engine: [`engine`] makes the real
-/// one.
+/// Puts a worker together as the configuration says, around an engine that reads repositories with
+/// its credentials: [`engine`] makes the real one.
 ///
 /// # Errors
-/// The configuration lacks a secret, or GitHub's address cannot be used.
+/// The configuration lacks a secret, GitHub's address cannot be used, or the engine not be made.
 pub fn assemble(
     config: &Config,
-    engine: Arc<dyn Engine>,
+    engine: impl FnOnce(Arc<dyn Credentials>) -> anyhow::Result<Arc<dyn Engine>>,
     around: Around,
 ) -> anyhow::Result<Worker> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -103,10 +104,12 @@ pub fn assemble(
     let told = around.stores.told(observers, Some(shown));
     let observer = told.observer.clone();
     let Stores { queue, leases, ledger, pauses, .. } = around.stores;
+    let github = Arc::new(github_of(config, &observer, &clock)?);
+    let engine = engine(Arc::new(SameToken(github.clone())))?;
     let deps = Deps {
         queue,
         leases,
-        github: Arc::new(github_of(config, &observer, &clock)?),
+        github,
         engine,
         clock,
         observer,
@@ -144,14 +147,18 @@ pub fn environments(told: Told) -> anyhow::Result<Environments> {
 /// SQLMesh on git checkouts, as the configuration says.
 ///
 /// # Errors
-/// There is no token, or the data folder cannot be used.
-pub fn engine(config: &Config, environments: Environments) -> anyhow::Result<Arc<dyn Engine>> {
+/// The data folder cannot be used.
+pub fn engine(
+    config: &Config,
+    environments: Environments,
+    credentials: Arc<dyn Credentials>,
+) -> anyhow::Result<Arc<dyn Engine>> {
     let data = &config.worker.data_dir;
     let mirrors = Mirrors::new(checkout::Settings {
         data_dir: data.clone(),
         git: "git".into(),
         url: UrlTemplate::new(config.github.git_url.as_str())?,
-        credentials: Arc::new(FixedToken(token(config)?)),
+        credentials,
         timeouts: checkout::Timeouts::default(),
     });
     let mirrors = mirrors.with_context(|| format!("cannot use {}", data.display()))?;
@@ -163,23 +170,24 @@ pub fn engine(config: &Config, environments: Environments) -> anyhow::Result<Arc
     Ok(Arc::new(SqlMesh::new(Arc::new(mirrors), Arc::new(bridges), data, patience)?))
 }
 
-fn token(config: &Config) -> anyhow::Result<String> {
-    let token = config.github.token.as_ref().context("there is no GitHub token")?;
-    Ok(token.expose().to_owned())
-}
-
 /// GitHub over HTTP, as the configuration says.
 ///
 /// # Errors
-/// There is no token, or the address cannot be used.
+/// There is neither token nor App, or the address cannot be used.
 pub fn github_of(
     config: &Config,
     observer: &Arc<dyn Observer>,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<HttpGitHub> {
+    let account = config.github.account.as_ref().context("there is no GitHub token, and no App")?;
     Ok(HttpGitHub::new(&crate::github::Settings {
         api_url: config.github.api_url.clone(),
-        auth: Auth::Token(token(config)?.into()),
+        auth: match account {
+            Account::Token(token) => Auth::Token(token.expose().into()),
+            Account::App { id, private_key } => {
+                Auth::App { id: *id, private_key: private_key.expose().into() }
+            }
+        },
         app: None,
         patience: Patience::default(),
         observer: observer.clone(),
@@ -210,13 +218,15 @@ fn settings(config: &Config, variables: &Variables, host: String) -> anyhow::Res
     })
 }
 
-/// The one token of the configuration.
-struct FixedToken(String);
+/// Repositories are read with the token that GitHub is asked with.
+struct SameToken(Arc<HttpGitHub>);
 
 #[async_trait::async_trait]
-impl Credentials for FixedToken {
-    async fn token(&self, _repository: &Repository) -> Result<Option<Token>, NoToken> {
-        Ok(Some(Token::new(&self.0)))
+impl Credentials for SameToken {
+    async fn token(&self, repository: &Repository) -> Result<Option<Token>, NoToken> {
+        let token = self.0.token(repository).await;
+        let token = token.map_err(|error| NoToken { what: error.to_string() })?;
+        Ok(Some(Token::new(token.expose_secret())))
     }
 }
 

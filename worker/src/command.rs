@@ -27,7 +27,9 @@ pub async fn main(arguments: Arguments) -> anyhow::Result<Ended> {
     let shutdown = Shutdown::on_signals()?;
     let around = Around::shared(&config)?;
     let told = Arc::new(|line: &str| tracing::info!("{line}"));
-    let worker = assemble(&config, engine(&config, environments(told)?)?, around)?;
+    let environments = environments(told)?;
+    let engine = |credentials| engine(&config, environments, credentials);
+    let worker = assemble(&config, engine, around)?;
     let bound = Bound::new(config.worker.metrics_listen).await?;
     tracing::info!(
         address = %bound.address(),

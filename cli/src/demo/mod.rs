@@ -126,7 +126,7 @@ async fn set_up(folder: &Path) -> anyhow::Result<SetUp> {
     std::fs::write(&path, configuration(&github))?;
     let variables = Variables::from([
         ("SLUICE_WEBHOOK_SECRET".to_owned(), secret.clone()),
-        ("GITHUB_TOKEN".to_owned(), github.token().to_owned()),
+        ("SLUICE_APP_KEY".to_owned(), github.private_key()?.to_owned()),
     ]);
     let config = Config::load(Some(&path), &variables, &[Role::Producer, Role::Worker])?;
     Ok(SetUp { config, secret, github, repository, environments, warehouse })
@@ -139,7 +139,8 @@ fn configuration(github: &Standin) -> String {
 api_url = "{url}"
 git_url = "{url}/{{repository}}.git"
 webhook_secret_env = "SLUICE_WEBHOOK_SECRET"
-token_env = "GITHUB_TOKEN"
+app_id = {app}
+private_key_env = "SLUICE_APP_KEY"
 
 [queue]
 url = "memory:"
@@ -159,7 +160,8 @@ repository = "{REPOSITORY}"
 requirements = "requirements.txt"
 max_sessions = 1    # a DuckDB file admits one process
 "#,
-        url = github.url()
+        url = github.url(),
+        app = github.world(|world| world.app().id),
     )
 }
 

@@ -26,6 +26,34 @@ async fn doctor_finds_what_is_wrong_and_says_what_to_do() {
     cluster.finish().await;
 }
 
+#[tokio::test]
+async fn doctor_examines_an_app_that_makes_its_own_tokens() {
+    let cluster = Cluster::new();
+    let github = Standin::start(StandinConfig::default()).await.unwrap();
+    github.repository("acme/warehouse").with_files(&[("a.txt", "a")]).await.unwrap();
+    cluster.with_github(github.url());
+    let text = std::fs::read_to_string(cluster.file()).unwrap();
+    let key = "[github]\napp_id = 4242\nprivate_key_env = \"SLUICE_APP_KEY\"\n";
+    std::fs::write(cluster.file(), text.replace("[github]\n", key)).unwrap();
+    let key = github.private_key().unwrap();
+    let with_key = |key: &str| {
+        let mut command = cluster.command(&["doctor", "--json"]);
+        command.env("SLUICE_APP_KEY", key).env_remove("GITHUB_TOKEN");
+        async move { tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap() }
+    };
+    let said: Value = serde_json::from_slice(&with_key(key).await.stdout).unwrap();
+    let all_well = ("ok", "may do and is told all that sluice needs");
+    assert_eq!(of(&said, "GitHub's token"), ("ok", "made with the App's key, and renewed"));
+    assert_eq!(of(&said, "acme/warehouse, the App"), all_well, "{said:#}");
+    let output = with_key("hunter2").await;
+    assert_eq!(output.status.code(), Some(1));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (health, found) = of(&said, "GitHub");
+    assert!(health == "problem" && found.contains("not an RSA key in PEM"), "{said:#}");
+    assert!(!String::from_utf8(output.stdout).unwrap().contains("hunter2"));
+    cluster.finish().await;
+}
+
 /// The health of a check, and what was found.
 fn of<'a>(said: &'a Value, check: &str) -> (&'a str, &'a str) {
     let all = said["findings"].as_array().unwrap();

@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::call::LARGEST_BODY;
+use super::installation;
 use super::reply::failure;
 use crate::faults::{Answer, FaultySubject};
 use crate::graphql;
@@ -49,8 +50,13 @@ impl Visit {
         let plain = shared.look(|world| plain_path(world, &asked));
         parts.uri = plain.parse::<Uri>().map_err(|_| failure(StatusCode::BAD_REQUEST, "path"))?;
         let kind = kind_of(parts.uri.path());
-        let identity = token(&parts.headers)
-            .and_then(|token| shared.look(|world| world.identify(&token).cloned()));
+        let is_for_the_app = installation::is_for_the_app(parts.uri.path());
+        let identity = token(&parts.headers).and_then(|token| {
+            shared.look(|world| match is_for_the_app {
+                true => world.is_signed_by_app(&token).then_some(Identity::App),
+                false => world.identify(&token).cloned(),
+            })
+        });
         let mut visit = Self {
             kind,
             method: parts.method.clone(),

@@ -24,7 +24,7 @@ pub struct App {
     pub name: String,
     /// The id of its installation, as in every webhook.
     pub installation: u64,
-    /// Its installation token.
+    /// An installation token that never ends.
     pub token: String,
 }
 
@@ -106,10 +106,11 @@ impl World {
         self.users.get(&login.to_lowercase()).filter(|user| !user.deleted)
     }
 
-    /// Whose token that is.
+    /// Whose token that is, if it has not ended.
     #[must_use]
     pub fn identify(&self, token: &str) -> Option<&Identity> {
-        self.tokens.get(token)
+        let has_ended = self.token_ends.get(token).is_some_and(|ends| *ends <= self.now());
+        self.tokens.get(token).filter(|_| !has_ended)
     }
 
     /// Makes another token valid for an identity, or an old one invalid with `None`.

@@ -22,6 +22,15 @@ async fn every_request_needs_a_valid_token() {
 }
 
 #[tokio::test]
+async fn what_is_the_apps_own_needs_its_signature_and_no_token() {
+    let town = Town::new().await;
+    let paths = ["/repos/acme/warehouse/installation", "/app/installations/77/access_tokens"];
+    for (method, path) in [Method::GET, Method::POST].into_iter().zip(paths) {
+        assert_eq!(town.request(method, path).send().await.unwrap().status(), 401, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn the_second_page_is_an_absolute_link_by_repository_id_that_needs_the_token_too() {
     let town = Town::new().await;
     for branch in ["one", "two", "three"] {

@@ -1,6 +1,7 @@
 //! The `GitHub` port, kept by the HTTP adapter against the stand-in: what is read is what the
 //! world holds, and every effect happens once however the answer fares.
 
+mod app;
 mod effects;
 mod merges;
 mod open;

@@ -6,18 +6,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::ACCEPT;
+use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use octocrab::Octocrab;
-use octocrab::secrecy::{ExposeSecret, SecretString};
+use octocrab::secrecy::{ExposeSecret as _, SecretString};
 use octocrab::service::middleware::retry::RetryConfig;
 use serde_json::Value;
 use sluice::clock::Clock;
+use sluice::names::Repository;
 use sluice::observe::{Event, Observer, What};
 
+use super::account::Account;
 use super::limits::{Failure, as_u64};
-use super::{Auth, Settings, SetupError};
+use super::{Settings, SetupError};
 
 /// The most that is read of one answer. All facts of a pull request are some 100 kB; six check
 /// summaries of GitHub's full length are below 2 MiB.
@@ -30,10 +32,18 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
+/// A request, without the token that it is made with.
+pub(super) struct Call<'a> {
+    verb: &'static str,
+    method: Method,
+    path: String,
+    body: Option<&'a Value>,
+}
+
 /// A connection pool to one GitHub, as one account.
 pub(super) struct Client {
     crab: Octocrab,
-    token: SecretString,
+    pub(super) account: Account,
     rest: String,
     graphql: String,
     per_request: Duration,
@@ -48,7 +58,6 @@ impl Client {
             .api_url
             .parse()
             .map_err(|source| SetupError::Address { url: settings.api_url.clone(), source })?;
-        let Auth::Token(token) = &settings.auth;
         // Only the host is given to octocrab: it would put a path in front of every other path,
         // and GitHub Enterprise's GraphQL is not below its REST path.
         let mut host = api.clone().into_parts();
@@ -57,12 +66,11 @@ impl Client {
         if host.authority().is_none() {
             return Err(SetupError::NoHost(api.to_string()));
         }
-        HeaderValue::from_str(token.expose_secret()).map_err(|_| SetupError::Token)?;
+        let account = Account::new(&settings.auth)?;
         let patience = &settings.patience;
         let crab = Octocrab::builder()
             .base_uri(host)
             .map_err(|source| SetupError::Client(Box::new(source)))?
-            .personal_token(token.clone())
             .add_retry_config(RetryConfig::None)
             .set_connect_timeout(Some(patience.connect))
             .set_read_timeout(Some(patience.read))
@@ -73,7 +81,7 @@ impl Client {
         let (rest, graphql) = paths(api.path());
         Ok(Self {
             crab,
-            token: token.clone(),
+            account,
             rest,
             graphql,
             per_request: patience.request,
@@ -82,43 +90,75 @@ impl Client {
         })
     }
 
-    /// The token that git may use, too.
-    pub(super) fn token(&self) -> &SecretString {
-        &self.token
+    /// Reads `path` of the REST API for a repository; the path is encoded by the caller.
+    pub(super) async fn get(
+        &self,
+        verb: &'static str,
+        repository: &Repository,
+        path: &str,
+    ) -> Result<Answer, Failure> {
+        self.ask(repository, &self.rest(verb, Method::GET, path, None)).await
     }
 
-    /// Reads `path` of the REST API; the path is encoded by the caller.
-    pub(super) async fn get(&self, verb: &'static str, path: &str) -> Result<Answer, Failure> {
-        self.send(verb, Method::GET, format!("{}{path}", self.rest), None).await
+    /// Posts a GraphQL request about a repository.
+    pub(super) async fn post(
+        &self,
+        verb: &'static str,
+        repository: &Repository,
+        body: &Value,
+    ) -> Result<Answer, Failure> {
+        let (method, path) = (Method::POST, self.graphql.clone());
+        self.ask(repository, &Call { verb, method, path, body: Some(body) }).await
     }
 
-    /// Posts a GraphQL request.
-    pub(super) async fn post(&self, verb: &'static str, body: &Value) -> Result<Answer, Failure> {
-        self.send(verb, Method::POST, self.graphql.clone(), Some(body)).await
-    }
-
-    async fn send(
+    /// A call of the REST API.
+    pub(super) fn rest<'a>(
         &self,
         verb: &'static str,
         method: Method,
-        path: String,
-        body: Option<&Value>,
+        path: &str,
+        body: Option<&'a Value>,
+    ) -> Call<'a> {
+        Call { verb, method, path: format!("{}{path}", self.rest), body }
+    }
+
+    /// Makes a call with the repository's token. One that GitHub does not take any more is made
+    /// anew, once: what it refused it has not done.
+    async fn ask(&self, repository: &Repository, call: &Call<'_>) -> Result<Answer, Failure> {
+        let token = self.token(repository).await?;
+        let answer = self.send(call, &token).await?;
+        if answer.status != StatusCode::UNAUTHORIZED || !self.gives_up(repository, &token).await {
+            return Ok(answer);
+        }
+        let token = self.token(repository).await?;
+        self.send(call, &token).await
+    }
+
+    /// What `work` comes to, if it does within the time of a request.
+    pub(super) async fn within<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::time::timeout(self.per_request, work).await.unwrap_or_else(|_| {
+            let within = humantime::format_duration(self.per_request);
+            Err(Failure::ambiguous(format!("no answer within {within}")))
+        })
+    }
+
+    /// Makes a call once, and tells of it.
+    pub(super) async fn send(
+        &self,
+        call: &Call<'_>,
+        token: &SecretString,
     ) -> Result<Answer, Failure> {
         let begun = self.clock.instant();
-        let exchange = self.exchange(method, path, body);
-        let answer = match tokio::time::timeout(self.per_request, exchange).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                let within = humantime::format_duration(self.per_request);
-                Err(Failure::ambiguous(format!("no answer within {within}")))
-            }
-        };
+        let answer = self.within(self.exchange(call, token)).await;
         let told = answer.as_ref().ok();
         self.observer.observe(&Event {
             at: self.clock.now(),
             job: None,
             what: What::GitHubRequest {
-                verb,
+                verb: call.verb,
                 status: told.map_or(0, |a| a.status.as_u16()),
                 took: self.clock.instant().duration_since(begun),
                 remaining: told.and_then(|a| as_u64(&a.headers, "x-ratelimit-remaining")),
@@ -127,16 +167,15 @@ impl Client {
         answer
     }
 
-    async fn exchange(
-        &self,
-        method: Method,
-        path: String,
-        body: Option<&Value>,
-    ) -> Result<Answer, Failure> {
-        let builder = Request::builder().method(method).uri(path);
+    async fn exchange(&self, call: &Call<'_>, token: &SecretString) -> Result<Answer, Failure> {
+        let bearer = format!("Bearer {}", token.expose_secret());
+        let mut bearer = HeaderValue::from_str(&bearer)
+            .map_err(|_| Failure::invalid("GitHub made a token that no header may have"))?;
+        bearer.set_sensitive(true);
+        let builder = Request::builder().method(&call.method).uri(&call.path);
         let request = self
             .crab
-            .build_request(builder, body)
+            .build_request(builder.header(AUTHORIZATION, bearer), call.body)
             .map_err(|source| Failure::invalid(format!("a request that cannot be: {source}")))?;
         let broken = |source: Box<dyn std::error::Error + Send + Sync>| Failure::Ambiguous {
             what: "the connection failed".to_owned(),

@@ -48,7 +48,9 @@ impl HttpGitHub {
             "number": ask.pr.0,
             "after": after,
         });
-        let (data, _) = self.read::<Value>("facts", documents::MORE_COMMENTS, &variables).await?;
+        let (data, _) = self
+            .read::<Value>("facts", &ask.repository, documents::MORE_COMMENTS, &variables)
+            .await?;
         let comments = data.pointer("/repository/pullRequest/comments");
         CommentPage::deserialize(comments.unwrap_or(&Value::Null)).map_err(|source| {
             let what = "a page of comments of another shape than asked for".to_owned();

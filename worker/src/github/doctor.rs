@@ -12,6 +12,7 @@ use sluice::github::GitHubError;
 use sluice::names::Repository;
 
 use super::HttpGitHub;
+use super::account::{Account, Installed};
 use super::client::encoded;
 use super::limits::succeed;
 
@@ -29,6 +30,8 @@ pub struct Reached {
 /// Sorts of tokens, by what they can do about check runs, which only Apps may create.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
+    /// Of an App's installation, made by us with the App's key: it may, if the App may.
+    OurApp,
     /// Of an App's installation: it may, if the App may, and ends after an hour.
     Installation,
     /// A person's, or an OAuth App's: it may not.
@@ -68,13 +71,13 @@ pub struct Seen {
 }
 
 impl HttpGitHub {
-    /// Whether GitHub answers, and takes the token.
+    /// Whether GitHub answers, and takes the token for a repository.
     ///
     /// # Errors
     /// It does not.
-    pub async fn reach(&self) -> Result<Reached, GitHubError> {
+    pub async fn reach(&self, repository: &Repository) -> Result<Reached, GitHubError> {
         let now = self.client.clock.now();
-        let answer = self.client.get("doctor", "/rate_limit").await?;
+        let answer = self.client.get("doctor", repository, "/rate_limit").await?;
         let answer = succeed(answer, "the rate limit", now)?;
         let date = answer.headers.get(DATE).and_then(|date| date.to_str().ok());
         #[derive(Deserialize)]
@@ -89,8 +92,22 @@ impl HttpGitHub {
         Ok(Reached {
             now_ms: date.and_then(http_date_ms),
             remaining: limits.map(|limits| limits.rate.remaining),
-            token: TokenKind::of(self.client.token().expose_secret(), &answer.headers),
+            token: match &self.client.account {
+                Account::App(_) => TokenKind::OurApp,
+                Account::Token(token) => TokenKind::of(token.expose_secret(), &answer.headers),
+            },
         })
+    }
+
+    /// What the App may do on a repository; `None` where a token is used, which does not tell.
+    ///
+    /// # Errors
+    /// GitHub does not answer, or the App is not installed there.
+    pub async fn installation(
+        &self,
+        repository: &Repository,
+    ) -> Result<Option<Installed>, GitHubError> {
+        Ok(self.client.installation(repository).await?)
     }
 
     /// What the token sees of a repository.
@@ -124,7 +141,8 @@ impl HttpGitHub {
 
     async fn show(&self, path: &str, what: &Repository) -> Result<Value, GitHubError> {
         let now = self.client.clock.now();
-        let answer = succeed(self.client.get("doctor", path).await?, what.as_str(), now)?;
+        let answer = self.client.get("doctor", what, path).await?;
+        let answer = succeed(answer, what.as_str(), now)?;
         Ok(serde_json::from_slice(&answer.body).unwrap_or_default())
     }
 }

@@ -37,7 +37,12 @@ impl HttpGitHub {
 
     async fn try_facts(&self, ask: &Ask) -> Result<Facts, Failure> {
         let (viewed, missing) = self
-            .read::<Viewed<shape::Repository>>("facts", documents::FACTS, &variables(self, ask))
+            .read::<Viewed<shape::Repository>>(
+                "facts",
+                &ask.repository,
+                documents::FACTS,
+                &variables(self, ask),
+            )
             .await?;
         let viewer = viewed.viewer.login;
         let repository = viewed.repository.ok_or_else(|| unknown(ask))?;
@@ -92,10 +97,11 @@ impl HttpGitHub {
     pub(super) async fn read<T: DeserializeOwned>(
         &self,
         verb: &'static str,
+        repository: &sluice::names::Repository,
         document: &str,
         variables: &Value,
     ) -> Result<(T, Vec<Problem>), Failure> {
-        let reply = self.client.graphql(verb, document, variables).await?;
+        let reply = self.client.graphql(verb, repository, document, variables).await?;
         if let Some(problem) = reply.problems.iter().find(|problem| !may_be_missing(problem)) {
             return Err(problem.failure());
         }
@@ -115,8 +121,9 @@ impl HttpGitHub {
             "head": head.as_str(),
             "suites": self.app.suites(),
         });
-        let (viewed, _) =
-            self.read::<Viewed<Written>>("facts", documents::WRITTEN, &variables).await?;
+        let (viewed, _) = self
+            .read::<Viewed<Written>>("facts", &ask.repository, documents::WRITTEN, &variables)
+            .await?;
         let repository = viewed.repository.ok_or_else(|| unknown(ask))?;
         let comment = match repository.pull_request {
             Some(comments) => self.sticky(ask, comments).await?,
@@ -157,7 +164,9 @@ impl HttpGitHub {
             "head": head.as_str(),
             "after": read.page_info.end_cursor.unwrap_or_default(),
         });
-        let (data, _) = self.read::<Value>("facts", documents::MORE_CONTEXTS, &variables).await?;
+        let (data, _) = self
+            .read::<Value>("facts", &ask.repository, documents::MORE_CONTEXTS, &variables)
+            .await?;
         let contexts = data.pointer("/repository/object/statusCheckRollup/contexts");
         Contexts::deserialize(contexts.unwrap_or(&Value::Null)).map(Some).map_err(|source| {
             let what = "a page of checks of another shape than asked for".to_owned();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sluice::github::GitHubError;
+use sluice::names::Repository;
 
 use super::client::Client;
 use super::limits::{Failure, stay_away, succeed, words};
@@ -79,10 +80,11 @@ impl Client {
     pub(super) async fn graphql(
         &self,
         verb: &'static str,
+        repository: &Repository,
         document: &str,
         variables: &Value,
     ) -> Result<Reply, Failure> {
-        let reply = self.graphql_in_part(verb, document, variables).await?;
+        let reply = self.graphql_in_part(verb, repository, document, variables).await?;
         match reply.limit {
             Some(after) => Err(Failure::Final(GitHubError::Limited { after })),
             None => Ok(reply),
@@ -93,6 +95,7 @@ impl Client {
     pub(super) async fn graphql_in_part(
         &self,
         verb: &'static str,
+        repository: &Repository,
         document: &str,
         variables: &Value,
     ) -> Result<Reply, Failure> {
@@ -104,7 +107,7 @@ impl Client {
             errors: Vec<Problem>,
         }
         let body = json!({ "query": document, "variables": variables });
-        let answer = self.post(verb, &body).await?;
+        let answer = self.post(verb, repository, &body).await?;
         let answer = succeed(answer, "its GraphQL API at this address", self.clock.now())?;
         let body: Body = serde_json::from_slice(&answer.body).map_err(|source| {
             let what = "an answer that is not GraphQL's".to_owned();

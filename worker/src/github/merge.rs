@@ -89,7 +89,10 @@ impl HttpGitHub {
             "folder": folder(&merge.ask.path),
             "inFolder": !folder(&merge.ask.path).is_empty(),
         });
-        let reply = self.client.graphql("merge", documents::MERGE, &variables).await?;
+        let reply = self
+            .client
+            .graphql("merge", &merge.ask.repository, documents::MERGE, &variables)
+            .await?;
         let written = reply.data.get("merge").is_some_and(|answer| !answer.is_null());
         match reply.problems.first() {
             Some(problem) if !written => refused(problem),
@@ -105,7 +108,9 @@ impl HttpGitHub {
             "folder": folder(&merge.ask.path),
             "inFolder": !folder(&merge.ask.path).is_empty(),
         });
-        let (data, _) = self.read::<Value>("merge", documents::STANDING, &variables).await?;
+        let (data, _) = self
+            .read::<Value>("merge", &merge.ask.repository, documents::STANDING, &variables)
+            .await?;
         read_standing(data.pointer("/repository/pullRequest"))
     }
 }

@@ -3,6 +3,7 @@
 //! Owns requests, their limits and their repetition. Refuses to decide anything about a pull
 //! request, and refuses octocrab's own retries: they repeat writes blindly.
 
+mod account;
 mod checks;
 mod client;
 mod comments;
@@ -22,9 +23,10 @@ mod shape;
 
 use std::sync::Arc;
 
+pub use account::Installed;
 use async_trait::async_trait;
 pub use doctor::{Reached, Seen, TokenKind};
-pub use octocrab::secrecy::SecretString;
+pub use octocrab::secrecy::{ExposeSecret, SecretString};
 use sluice::clock::Clock;
 use sluice::github::{
     Ask, Facts, GitHub, GitHubError, Merge, MergeOutcome, OpenPulls, Page, Report, ReportError,
@@ -36,6 +38,7 @@ use sluice::observe::Observer;
 use self::checks::OurApp;
 use self::client::Client;
 pub use self::patience::Patience;
+use self::patience::Tries;
 
 /// As whom GitHub is asked.
 #[derive(Debug, Clone)]
@@ -44,6 +47,13 @@ pub enum Auth {
     /// A token that somebody else renews: an Actions job's, or a person's. It lives as long as
     /// this client.
     Token(SecretString),
+    /// A GitHub App, which makes a token for each account that it is installed on.
+    App {
+        /// The App's id.
+        id: u64,
+        /// Its private key, as PEM.
+        private_key: SecretString,
+    },
 }
 
 /// Which GitHub, as whom, and how patiently.
@@ -53,8 +63,9 @@ pub struct Settings {
     pub api_url: String,
     /// As whom.
     pub auth: Auth,
-    /// The id of the GitHub App whose check runs are ours. Without it, ours are those of the App
-    /// whose bot the token is; say it where many Apps write checks: it makes the answers smaller.
+    /// The id of the GitHub App whose check runs are ours: that of [`Auth::App`] if there is one,
+    /// or else those of the App whose bot the token is; say it where many Apps write checks: it
+    /// makes the answers smaller.
     pub app: Option<u64>,
     /// How long GitHub is waited for.
     pub patience: Patience,
@@ -82,6 +93,9 @@ pub enum SetupError {
     /// The token has characters that no header may have; which is not said.
     #[error("the GitHub token is not one: it has line ends or characters beyond ASCII")]
     Token,
+    /// The private key cannot be read; no part of it is said.
+    #[error("the private key of the GitHub App is not an RSA key in PEM, as GitHub gives it out")]
+    PrivateKey,
     /// TLS could not be set up.
     #[error("the HTTP client could not be built")]
     Client(#[source] Box<octocrab::Error>),
@@ -101,16 +115,30 @@ impl HttpGitHub {
     /// # Errors
     /// Address or token are unusable, or TLS is.
     pub fn new(settings: &Settings) -> Result<Self, SetupError> {
+        let of_key = match settings.auth {
+            Auth::App { id, .. } => Some(id),
+            Auth::Token(_) => None,
+        };
         Ok(Self {
             client: Client::new(settings)?,
             patience: settings.patience,
-            app: OurApp::new(settings.app),
+            app: OurApp::new(settings.app.or(of_key)),
         })
     }
 
-    /// The token as of now, for git's credential prompt. Never to be put into a URL or argv.
-    pub fn token(&self) -> SecretString {
-        self.client.token().clone()
+    /// The token for a repository as of now, for git's credential prompt. Never to be put into a
+    /// URL or argv.
+    ///
+    /// # Errors
+    /// The App is not installed there, or GitHub made no token.
+    pub async fn token(&self, repository: &Repository) -> Result<SecretString, GitHubError> {
+        let mut tries = Tries::new(self.client.clock.as_ref(), self.patience);
+        loop {
+            match self.client.token(repository).await {
+                Ok(token) => return Ok(token),
+                Err(failure) => tries.after(failure).await?,
+            }
+        }
     }
 }
 

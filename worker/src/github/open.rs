@@ -43,8 +43,9 @@ impl HttpGitHub {
             "suites": self.app.suites(),
             "withMerged": after.is_none(),
         });
-        let (viewed, problems) =
-            self.read::<Viewed<Listed>>("open_pulls", documents::OPEN_PULLS, &variables).await?;
+        let (viewed, problems) = self
+            .read::<Viewed<Listed>>("open_pulls", repository, documents::OPEN_PULLS, &variables)
+            .await?;
         for problem in &problems {
             tracing::warn!(%repository, why = problem.message, "merged ones were not listed");
         }

@@ -74,7 +74,10 @@ impl HttpGitHub {
     /// Sends what is left as one document. `Ok` means that nothing is left.
     async fn write(&self, report: &Report, writes: &mut [Write<'_>]) -> Result<(), Failure> {
         let (document, variables) = document(report, writes, self.client.clock.now());
-        let reply = self.client.graphql_in_part("report", &document, &variables).await?;
+        let reply = self
+            .client
+            .graphql_in_part("report", &report.ask.repository, &document, &variables)
+            .await?;
         let settled = settle(&reply, writes);
         match reply.limit {
             Some(after) => Err(Failure::Final(GitHubError::Limited { after })),

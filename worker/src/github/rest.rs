@@ -26,7 +26,7 @@ pub(super) async fn pushed_ms(
     }
     let branch = encoded(&format!("refs/heads/{branch}"));
     let path = format!("/repos/{repository}/activity?ref={branch}&per_page=100");
-    let changes = match get::<Vec<Change>>(github, "facts", &path, "activity").await {
+    let changes = match get::<Vec<Change>>(github, "facts", repository, (&path, "activity")).await {
         Err(Failure::Final(GitHubError::NotFound(_))) => return Ok(None),
         changes => changes?,
     };
@@ -58,7 +58,7 @@ pub(super) async fn role(
     let asked = format!("{login} in {repository}");
     let mut tries = Tries::new(github.client.clock.as_ref(), github.patience);
     let said = loop {
-        match get::<Permission>(github, "role", &path, &asked).await {
+        match get::<Permission>(github, "role", repository, (&path, &asked)).await {
             Ok(said) => break said,
             Err(failure) => tries.after(failure).await?,
         }
@@ -84,10 +84,10 @@ fn named(role: &str) -> Option<Role> {
 async fn get<T: DeserializeOwned>(
     github: &HttpGitHub,
     verb: &'static str,
-    path: &str,
-    asked: &str,
+    repository: &Repository,
+    (path, asked): (&str, &str),
 ) -> Result<T, Failure> {
-    let answer = github.client.get(verb, path).await?;
+    let answer = github.client.get(verb, repository, path).await?;
     let answer = succeed(answer, asked, github.client.clock.now())?;
     serde_json::from_slice(&answer.body).map_err(|source| Failure::Ambiguous {
         what: "an answer of another shape than asked for".to_owned(),

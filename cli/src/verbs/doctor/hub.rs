@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use sluice::clock::{Clock, unix_ms};
 use sluice::config::Config;
+use sluice::names::Repository;
 use sluice::observe::{Observer, Observers};
-use sluice_worker::github::{HttpGitHub, Seen, TokenKind};
+use sluice_worker::github::{HttpGitHub, Installed, Seen, TokenKind};
 
 use super::{Findings, clock_skew};
 
@@ -17,15 +18,21 @@ const OURS: &str = "SQLMesh - ";
 const DEPLOY: &str = "SQLMesh - Prod Environment Synced";
 
 pub(super) async fn check(config: &Config, clock: &Arc<dyn Clock>, findings: &mut Findings) {
-    if config.github.token.is_none() {
-        return findings.fair("GitHub", "not asked: there is no token", "workers need one");
+    if config.github.account.is_none() {
+        let advice = "workers need a token, or the key of a GitHub App";
+        return findings.fair("GitHub", "not asked: there is no account", advice);
     }
     let observer: Arc<dyn Observer> = Arc::new(Observers::default());
     let github = match sluice_worker::github_of(config, &observer, clock) {
         Ok(github) => github,
-        Err(error) => return findings.bad("GitHub", format!("{error:#}"), "mend github.api_url"),
+        Err(error) => {
+            let advice = "mend github.api_url, or the App's private key";
+            return findings.bad("GitHub", format!("{error:#}"), advice);
+        }
     };
-    match github.reach().await {
+    let repositories: BTreeSet<_> = config.projects.iter().map(|p| &p.repository).collect();
+    let Some(first) = repositories.first() else { return };
+    match github.reach(first).await {
         Ok(reached) => {
             let left = reached.remaining.map(|left| format!(", {left} requests left this hour"));
             findings.good("GitHub", format!("takes the token{}", left.unwrap_or_default()));
@@ -35,13 +42,14 @@ pub(super) async fn check(config: &Config, clock: &Arc<dyn Clock>, findings: &mu
             }
         }
         Err(error) => {
-            let advice = "see that github.api_url can be reached from here, and that the token is \
-                          one of the App's installation and has not expired";
+            let advice = "see that github.api_url can be reached from here, that a token is one of \
+                          the App's installation and has not expired, and that an App is installed \
+                          on the repository, with this id and this key";
             return findings.bad("GitHub", error.to_string(), advice);
         }
     }
-    let repositories: BTreeSet<_> = config.projects.iter().map(|p| &p.repository).collect();
     for repository in repositories {
+        permissions(&github, repository, findings).await;
         see(&github, repository, findings).await;
     }
 }
@@ -55,11 +63,12 @@ fn token(kind: TokenKind, findings: &mut Findings) {
             "GitHub lets only Apps create check runs: give workers the token of a GitHub App's \
              installation",
         ),
+        TokenKind::OurApp => findings.good(check, "made with the App's key, and renewed"),
         TokenKind::Installation => findings.fair(
             check,
             "of an App's installation",
-            "it ends an hour after it was made, and sluice does not renew it: have it replaced \
-             before, and the workers restarted",
+            "it ends an hour after it was made, and sluice cannot renew it: give it the App's id \
+             and private key instead (github.app_id, github.private_key_file)",
         ),
         TokenKind::Unknown => findings.fair(
             check,
@@ -69,7 +78,58 @@ fn token(kind: TokenKind, findings: &mut Findings) {
     }
 }
 
-async fn see(github: &HttpGitHub, repository: &sluice::names::Repository, findings: &mut Findings) {
+/// What the App has to be allowed, by subject.
+const NEEDED: [(&str, &str); 5] = [
+    ("checks", "write"),
+    ("contents", "write"),
+    ("issues", "write"),
+    ("metadata", "read"),
+    ("pull_requests", "write"),
+];
+
+/// What the App has to be told of.
+const EVENTS: [&str; 5] =
+    ["check_run", "check_suite", "issue_comment", "pull_request", "pull_request_review"];
+
+async fn permissions(github: &HttpGitHub, repository: &Repository, findings: &mut Findings) {
+    match github.installation(repository).await {
+        Ok(None) => {}
+        Ok(Some(installed)) => installation(repository.as_str(), &installed, findings),
+        Err(error) => {
+            let advice = "install the App on this repository";
+            findings.bad(&format!("{repository}, the App"), error.to_string(), advice);
+        }
+    }
+}
+
+fn installation(repository: &str, installed: &Installed, findings: &mut Findings) {
+    let check = format!("{repository}, the App");
+    if let Some(since) = &installed.suspended_at {
+        let found = format!("its installation is suspended since {since}");
+        return findings.bad(&check, found, "have it unsuspended by an owner of the account");
+    }
+    let has = |subject: &str, least: &str| {
+        let granted = installed.permissions.get(subject).map(String::as_str);
+        granted.is_some_and(|granted| granted == least || matches!(granted, "write" | "admin"))
+    };
+    let lacks = NEEDED.into_iter().filter(|(subject, least)| !has(subject, least));
+    let lacks: Vec<String> = lacks.map(|(subject, least)| format!("{subject}: {least}")).collect();
+    if !lacks.is_empty() {
+        let found = format!("it lacks permissions: {}", lacks.join(", "));
+        let advice = "add them to the App, and have the change accepted where it is installed";
+        return findings.bad(&check, found, advice);
+    }
+    let is_told = |event: &&str| installed.events.iter().any(|told| told == event);
+    let untold: Vec<&str> = EVENTS.into_iter().filter(|event| !is_told(event)).collect();
+    if !untold.is_empty() {
+        let found = format!("it is not told of: {}", untold.join(", "));
+        let advice = "subscribe the App to these events: a sweep finds what is missed, but late";
+        return findings.bad(&check, found, advice);
+    }
+    findings.good(&check, "may do and is told all that sluice needs");
+}
+
+async fn see(github: &HttpGitHub, repository: &Repository, findings: &mut Findings) {
     let seen = match github.see(repository).await {
         Ok(seen) => seen,
         Err(error) => {
@@ -128,7 +188,9 @@ mod tests {
     fn a_token_that_cannot_work_is_a_problem_and_one_that_cannot_be_told_no_praise() {
         let redactor = Redactor::new(Vec::<&str>::new());
         let mut findings = Findings { all: Vec::new(), redactor };
-        for kind in [TokenKind::Personal, TokenKind::Installation, TokenKind::Unknown] {
+        let kinds =
+            [TokenKind::Personal, TokenKind::Installation, TokenKind::Unknown, TokenKind::OurApp];
+        for kind in kinds {
             token(kind, &mut findings);
         }
         for push in [Some(true), Some(false), None] {
@@ -137,7 +199,36 @@ mod tests {
             may_push("acme/w", &seen, &mut findings);
         }
         let health: Vec<_> = findings.all.iter().map(|found| found.health.word()).collect();
-        assert_eq!(health, ["problem", "warning", "warning", "ok", "problem", "warning"]);
+        assert_eq!(health, ["problem", "warning", "warning", "ok", "ok", "problem", "warning"]);
+    }
+
+    #[test]
+    fn what_an_app_lacks_is_said() {
+        let redactor = Redactor::new(Vec::<&str>::new());
+        let mut findings = Findings { all: Vec::new(), redactor };
+        let mut installed = Installed::default();
+        let granted = NEEDED.map(|(subject, least)| (subject.to_owned(), least.to_owned()));
+        installed.permissions = granted.into();
+        installed.events = EVENTS.map(str::to_owned).to_vec();
+        installed.permissions.insert("metadata".to_owned(), "write".to_owned());
+        installation("acme/w", &installed, &mut findings);
+        installed.events.retain(|event| event != "issue_comment");
+        installation("acme/w", &installed, &mut findings);
+        installed.permissions.insert("checks".to_owned(), "read".to_owned());
+        installed.permissions.remove("issues");
+        installation("acme/w", &installed, &mut findings);
+        installed.suspended_at = Some("2026-01-01T00:00:00Z".to_owned());
+        installation("acme/w", &installed, &mut findings);
+        let found: Vec<_> = findings.all.iter().map(|f| (f.health.word(), &*f.found)).collect();
+        assert_eq!(
+            found,
+            [
+                ("ok", "may do and is told all that sluice needs"),
+                ("problem", "it is not told of: issue_comment"),
+                ("problem", "it lacks permissions: checks: write, issues: write"),
+                ("problem", "its installation is suspended since 2026-01-01T00:00:00Z"),
+            ]
+        );
     }
 
     #[test]

@@ -46,15 +46,24 @@ pub(super) struct Town {
 
 impl Town {
     pub(super) async fn found() -> Self {
-        let standin = Standin::start(StandinConfig::default()).await.unwrap();
-        let github = HttpGitHub::new(&Settings {
+        Self::around(StandinConfig::default(), |standin| Settings {
             api_url: standin.url().to_owned(),
             auth: Auth::Token(SecretString::from(standin.token())),
             app: None,
             patience: Patience::default(),
             observer: Arc::new(Observers::default()),
             clock: Arc::new(Impatient),
-        });
+        })
+        .await
+    }
+
+    /// The same in another stand-in, with another adapter.
+    pub(super) async fn around(
+        config: StandinConfig,
+        settings: impl FnOnce(&Standin) -> Settings,
+    ) -> Self {
+        let standin = Standin::start(config).await.unwrap();
+        let github = HttpGitHub::new(&settings(&standin));
         let [alice, bob, mallory] = ["alice", "bob", "mallory"].map(|login| standin.user(login));
         let files =
             [("warehouse/config.yaml", "gateways: {}"), ("warehouse/models/a.sql", "SELECT 1")];
