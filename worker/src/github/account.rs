@@ -17,7 +17,7 @@ use sluice::clock::unix_ms;
 use sluice::github::GitHubError;
 use sluice::names::Repository;
 
-use super::client::Client;
+use super::client::{Client, within};
 use super::limits::{Failure, succeed};
 use super::{Auth, SetupError};
 
@@ -122,7 +122,9 @@ impl Client {
         match &self.account {
             Account::Token(token) => Ok(token.clone()),
             // Bounded as a whole: whoever waits for another one's request waits no longer.
-            Account::App(app) => self.within(self.installation_token(app, repository)).await,
+            Account::App(app) => {
+                within(self.per_request, self.installation_token(app, repository)).await
+            }
         }
     }
 
@@ -137,7 +139,9 @@ impl Client {
         if let Some(token) = installation.token(|token| now < token.renew) {
             return Ok(token);
         }
-        let failure = match self.mint(app, repository, &mut installation).await {
+        // Half of the time: whoever waits behind this one is to have the old token in time.
+        let minted = within(self.per_request / 2, self.mint(app, repository, &mut installation));
+        let failure = match minted.await {
             Ok(minted) => return Ok(installation.token.insert(minted).secret.clone()),
             Err(failure) => failure,
         };

@@ -46,7 +46,7 @@ pub(super) struct Client {
     pub(super) account: Account,
     rest: String,
     graphql: String,
-    per_request: Duration,
+    pub(super) per_request: Duration,
     observer: Arc<dyn Observer>,
     pub(super) clock: Arc<dyn Clock>,
 }
@@ -134,17 +134,6 @@ impl Client {
         self.send(call, &token).await
     }
 
-    /// What `work` comes to, if it does within the time of a request.
-    pub(super) async fn within<T>(
-        &self,
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
-        tokio::time::timeout(self.per_request, work).await.unwrap_or_else(|_| {
-            let within = humantime::format_duration(self.per_request);
-            Err(Failure::ambiguous(format!("no answer within {within}")))
-        })
-    }
-
     /// Makes a call once, and tells of it.
     pub(super) async fn send(
         &self,
@@ -152,7 +141,7 @@ impl Client {
         token: &SecretString,
     ) -> Result<Answer, Failure> {
         let begun = self.clock.instant();
-        let answer = self.within(self.exchange(call, token)).await;
+        let answer = within(self.per_request, self.exchange(call, token)).await;
         let told = answer.as_ref().ok();
         self.observer.observe(&Event {
             at: self.clock.now(),
@@ -187,6 +176,17 @@ impl Client {
         let body = body.to_bytes().to_vec();
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
+}
+
+/// What `work` comes to, if it does in time.
+pub(super) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        let limit = humantime::format_duration(limit);
+        Err(Failure::ambiguous(format!("no answer within {limit}")))
+    })
 }
 
 /// The paths of REST and GraphQL for an API address with this path: GitHub Enterprise serves

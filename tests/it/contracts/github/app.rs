@@ -54,7 +54,7 @@ fn as_app(standin: &Standin, clock: Arc<Moved>) -> Settings {
         api_url: format!("{}/api/v3", standin.url()),
         auth: Auth::App { id: StandinConfig::default().app.id, private_key },
         app: None,
-        patience: Patience::default(),
+        patience: Patience { request: Duration::from_secs(4), ..Patience::default() },
         observer: Arc::new(Observers::default()),
         clock,
     }
@@ -154,6 +154,16 @@ async fn while_no_new_token_is_made_the_old_one_serves() {
     assert_eq!(town.asked(), (1, 2), "who has the old one does not ask each time");
     town.passes(MINUTE).await;
     assert_ne!(town.token().await, first, "but soon again");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_new_token_in_vain_has_the_old_one_in_time() {
+    let town = AppTown::found().await;
+    let first = town.token().await;
+    town.passes(50 * MINUTE).await;
+    town.no_tokens_are_made(1, Answer::Slow(MINUTE)).await;
+    join_all((0..3).map(|_| town.is_read())).await;
+    assert_eq!((town.token().await, town.asked()), (first, (1, 1)), "the answer never came");
 }
 
 #[tokio::test]
