@@ -1,5 +1,6 @@
 //! As a GitHub App: tokens that are made, shared, renewed, and made anew.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -25,6 +26,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 struct Moved {
     began: (SystemTime, Instant),
     by: Mutex<Duration>,
+    /// How often somebody waited, as before another try.
+    waits: AtomicUsize,
 }
 
 #[async_trait]
@@ -36,6 +39,7 @@ impl Clock for Moved {
         self.began.1 + *self.by.lock().unwrap()
     }
     async fn sleep(&self, _: Duration) {
+        self.waits.fetch_add(1, Ordering::SeqCst);
         tokio::task::yield_now().await;
     }
 }
@@ -63,7 +67,7 @@ fn as_app(standin: &Standin, clock: Arc<Moved>) -> Settings {
 impl AppTown {
     async fn found() -> Self {
         let began = (SystemClock.now(), SystemClock.instant());
-        let clock = Arc::new(Moved { began, by: Mutex::default() });
+        let clock = Arc::new(Moved { began, by: Mutex::default(), waits: AtomicUsize::new(0) });
         let config =
             StandinConfig { clock: world::Clock::Set(clock.now()), ..StandinConfig::default() };
         let town = Town::around(config, |standin| as_app(standin, clock.clone())).await;
@@ -164,6 +168,7 @@ async fn who_waits_for_a_new_token_in_vain_has_the_old_one_in_time() {
     town.no_tokens_are_made(1, Answer::Slow(MINUTE)).await;
     join_all((0..3).map(|_| town.is_read())).await;
     assert_eq!((town.token().await, town.asked()), (first, (1, 1)), "the answer never came");
+    assert_eq!(town.clock.waits.load(Ordering::SeqCst), 0, "nobody had to try again");
 }
 
 #[tokio::test]
@@ -193,9 +198,10 @@ async fn a_token_that_github_takes_no_longer_is_made_anew_once() {
     assert_eq!(town.asked(), (1, 2));
     // A new one would be refused as well: something else is wrong.
     town.town.standin.change(revoke).await.unwrap();
-    let error = town.town.github.facts(&town.town.ask(&town.pr)).await.unwrap_err();
-    assert!(matches!(error, GitHubError::Forbidden(_)), "{error:?}");
-    assert_eq!(town.asked(), (1, 2));
+    let ask = town.town.ask(&town.pr);
+    let (read, requests) = town.town.counted(town.town.github.facts(&ask)).await;
+    assert!(matches!(read, Err(GitHubError::Forbidden(_))), "{read:?}");
+    assert_eq!((town.asked(), requests), ((1, 2), 1));
 }
 
 #[tokio::test]
