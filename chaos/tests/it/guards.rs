@@ -118,14 +118,14 @@ async fn the_fence_is_missed(services: &Services) {
 
 async fn the_boot_marker_is_missed(services: &Arc<Services>) {
     let town = town_without(services, None).await;
-    let first = "SELECT 1 AS same -- always takes 4000 ms\n";
+    let first = "SELECT 1 AS same -- always takes 20000 ms\n";
     town.opens("same", first).await.unwrap();
     let begins = |line: &Line| matches!(line.what, Happened::ApplyBegan { .. });
     let bridge = town.until_line("an apply", begins).await.unwrap().pid;
     let worker = town.worker_of(bridge).await.unwrap();
     let seat = town.seats.all.iter().find(|seat| seat.pid() == Some(worker)).unwrap();
     let b = town.opens("also", "SELECT 1\n").await.unwrap();
-    let files = [("models/same.sql", Some("SELECT 1 AS same -- always takes 4000 ms\n"))];
+    let files = [("models/same.sql", Some("SELECT 1 AS same -- always takes 20000 ms\n"))];
     town.alice.pushes(&b, &files).await.unwrap();
     let comes_again = |line: &Line| {
         matches!(&line.what, Happened::Settled { job, disposition }

@@ -140,7 +140,8 @@ impl Client {
             return Ok(token);
         }
         // Half of the time: whoever waits behind this one is to have the old token in time.
-        let minted = within(self.per_request / 2, self.mint(app, repository, &mut installation));
+        let minted = Box::pin(self.mint(app, repository, &mut installation));
+        let minted = within(self.per_request / 2, minted);
         let failure = match minted.await {
             Ok(minted) => return Ok(installation.token.insert(minted).secret.clone()),
             Err(failure) => failure,

@@ -141,7 +141,7 @@ impl Client {
         token: &SecretString,
     ) -> Result<Answer, Failure> {
         let begun = self.clock.instant();
-        let answer = within(self.per_request, self.exchange(call, token)).await;
+        let answer = within(self.per_request, Box::pin(self.exchange(call, token))).await;
         let told = answer.as_ref().ok();
         self.observer.observe(&Event {
             at: self.clock.now(),
