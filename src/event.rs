@@ -81,6 +81,11 @@ pub const LABELS: [&str; 9] = [
     "other",
 ];
 
+/// Whether an event of this name may come to jobs.
+pub fn leads_to_jobs(event: &str) -> bool {
+    !matches!(label(event), "merge_group" | "other" | "ping" | "push")
+}
+
 /// The event's name for metrics: those we know, else `other`.
 pub fn label(event: &str) -> &'static str {
     LABELS.into_iter().find(|known| *known == event).unwrap_or("other")

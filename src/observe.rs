@@ -108,6 +108,11 @@ pub enum What {
         /// After how long.
         took: Duration,
     },
+    /// A request to GitHub had to wait, or was not made, so that its limits are kept.
+    GitHubHeldBack {
+        /// How urgent it was.
+        priority: &'static str,
+    },
     /// GitHub answered, or did not.
     GitHubRequest {
         /// The port's verb.

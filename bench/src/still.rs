@@ -8,7 +8,7 @@ use sluice::config::Config;
 use sluice::engine::{Engine, EngineError, Session, Source};
 use sluice::github::{
     Ask, Facts, GitHub, GitHubError, Merge, MergeOutcome, MergeState, OpenPulls, Page, PrState,
-    Report, ReportError, Reported, Role,
+    Redelivered, Report, ReportError, Reported, Role,
 };
 use sluice::names::{Login, NodeId, PolicySha, Repository, Sha};
 use sluice::observe::{Event, Observer, What};
@@ -118,12 +118,16 @@ impl GitHub for Still {
         Err(nothing())
     }
 
-    async fn role(&self, _: &Repository, _: &Login) -> Result<Role, GitHubError> {
+    async fn role(&self, _: &Ask, _: &Login) -> Result<Role, GitHubError> {
         Err(nothing())
     }
 
     async fn open_pulls(&self, _: &Repository, _: Option<&Page>) -> Result<OpenPulls, GitHubError> {
         Ok(OpenPulls::default())
+    }
+
+    async fn redeliver(&self, _: u64) -> Result<Option<Redelivered>, GitHubError> {
+        Ok(None)
     }
 }
 

@@ -19,7 +19,7 @@ use sluice::redact::Redactor;
 use sluice::seal::SealKey;
 use sluice_store::Store;
 use sluice_worker::checkout::{self, Credentials, Mirrors, NoToken, Token, UrlTemplate};
-use sluice_worker::github::{Auth, HttpGitHub, Patience};
+use sluice_worker::github::{Auth, HttpGitHub, Patience, WriteLimits};
 
 use crate::ports::{Guard, Published};
 
@@ -181,6 +181,7 @@ impl Setup {
             auth: Auth::Token(self.github_token.clone().into()),
             app: None,
             patience: Patience::default(),
+            limits: WriteLimits::NONE,
             observer,
             clock,
         })?)

@@ -4,6 +4,7 @@
 mod call;
 mod checks;
 mod comments;
+mod deliveries;
 mod entry;
 mod git;
 mod installation;
@@ -44,6 +45,8 @@ fn account_routes() -> Router<Shared> {
         .route("/rate_limit", get(on(repository::rate_limit)))
         .route("/user", get(on(repository::user)))
         .route("/app", get(on(repository::app)))
+        .route("/app/hook/deliveries", get(on(deliveries::list)))
+        .route("/app/hook/deliveries/{delivery}/attempts", post(on(deliveries::send_again)))
         .route(
             "/app/installations/{installation}/access_tokens",
             post(on(installation::make_token)),

@@ -59,6 +59,8 @@ pub struct World {
     tokens: HashMap<String, Identity>,
     /// When a token ends that does.
     token_ends: HashMap<String, std::time::SystemTime>,
+    /// Which installation a token was made for.
+    token_installations: HashMap<String, u64>,
     repositories: Vec<Repository>,
     last_id: u64,
     deliveries: DeliveryLog,
@@ -80,6 +82,7 @@ impl World {
             users: BTreeMap::new(),
             tokens: HashMap::new(),
             token_ends: HashMap::new(),
+            token_installations: HashMap::new(),
             repositories: Vec::new(),
             last_id: 1_000,
             deliveries: DeliveryLog::new(started),
@@ -156,19 +159,39 @@ impl World {
         &self.repositories
     }
 
-    /// The repository of that name, in any letter case.
+    /// The repository of that name, in any letter case, or one that had it before it was renamed.
     ///
     /// # Errors
     /// [`WorldError::NotFound`] when there is none.
     pub fn repository(&self, name: &RepositoryName) -> Result<&Repository, WorldError> {
-        self.repositories.iter().find(|one| one.name == *name).ok_or(WorldError::NotFound)
+        let place = self.place_of(name).ok_or(WorldError::NotFound)?;
+        self.repositories.get(place).ok_or(WorldError::NotFound)
     }
 
     pub(crate) fn repository_mut(
         &mut self,
         name: &RepositoryName,
     ) -> Result<&mut Repository, WorldError> {
-        self.repositories.iter_mut().find(|one| one.name == *name).ok_or(WorldError::NotFound)
+        let place = self.place_of(name).ok_or(WorldError::NotFound)?;
+        self.repositories.get_mut(place).ok_or(WorldError::NotFound)
+    }
+
+    fn place_of(&self, name: &RepositoryName) -> Option<usize> {
+        let has = |place: &Repository| place.name == *name;
+        let had = |place: &Repository| place.former_names.contains(name);
+        let all = &self.repositories;
+        all.iter().position(has).or_else(|| all.iter().position(had))
+    }
+
+    /// Gives a repository another name. Its old one goes on leading to it, but in webhooks.
+    ///
+    /// # Errors
+    /// [`WorldError::NotFound`] when there is none of that name.
+    pub fn rename(&mut self, from: &RepositoryName, to: RepositoryName) -> Result<(), WorldError> {
+        let home = self.repository_mut(from)?;
+        let former = std::mem::replace(&mut home.name, to);
+        home.former_names.push(former);
+        Ok(())
     }
 
     /// The pull request, with the repository it is in.

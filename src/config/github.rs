@@ -23,6 +23,11 @@ pub struct GitHubConfig {
     pub webhook_secrets: Vec<Secret>,
     /// As whom the API is used; `None` in a process that does not call it.
     pub account: Option<Account<Secret>>,
+    /// The most requests that create content in a minute, counted by each process for itself;
+    /// `None`: any number.
+    pub writes_per_minute: Option<u32>,
+    /// The same in an hour.
+    pub writes_per_hour: Option<u32>,
     /// Where the webhook secrets are.
     pub webhook_secret_sources: Vec<SecretSource>,
     /// Where the account's secret is.
@@ -86,6 +91,12 @@ pub(super) fn github(mut section: Section<'_>, around: &Surroundings<'_>) -> Git
         .as_ref()
         .filter(|_| around.roles.contains(&Role::Worker))
         .and_then(|source| account(&mut section, source, around));
+    let mut writes = |key, usual: u32| {
+        Some(section.or(key, kinds::count(0, 1_000_000), usual)).filter(|most| *most > 0)
+    };
+    // What GitHub allows an account.
+    let (writes_per_minute, writes_per_hour) =
+        (writes("writes_per_minute", 80), writes("writes_per_hour", 500));
     section.finish();
     GitHubConfig {
         api_url,
@@ -93,6 +104,8 @@ pub(super) fn github(mut section: Section<'_>, around: &Surroundings<'_>) -> Git
         status_url,
         webhook_secrets,
         account,
+        writes_per_minute,
+        writes_per_hour,
         webhook_secret_sources,
         account_source: account_source.unwrap_or_else(|| Account::Token(usual_token())),
     }

@@ -67,6 +67,12 @@ fn github(github: &GitHubConfig) -> Table {
         ("api_url", github.api_url.as_str().into()),
         ("git_url", github.git_url.as_str().into()),
     ]);
+    for (key, most) in [
+        ("writes_per_minute", github.writes_per_minute),
+        ("writes_per_hour", github.writes_per_hour),
+    ] {
+        shown.insert(key.to_owned(), i64::from(most.unwrap_or(0)).into());
+    }
     if let Some(url) = &github.status_url {
         shown.insert("status_url".to_owned(), url.as_str().into());
     }

@@ -9,12 +9,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::names::{Login, NodeId, PolicySha, PrNumber, Repository, Sha};
+use crate::observe::JobRef;
 use crate::outcome::Conclusion;
 
 mod open;
 mod report;
 
-pub use open::{MergedPull, OpenCheck, OpenPull, OpenPulls, Page};
+pub use open::{MergedPull, OpenCheck, OpenPull, OpenPulls, Page, Redelivered};
 pub use report::{Attempt, CheckWrite, CommentWrite, Report, ReportError, Reported};
 
 /// GitHub, or what stands in for it.
@@ -37,8 +38,8 @@ pub trait GitHub: Send + Sync {
     /// head already is `Merged`.
     async fn merge(&self, merge: &Merge) -> Result<MergeOutcome, GitHubError>;
 
-    /// What the account may do in the repository, by GitHub's `role_name`.
-    async fn role(&self, repository: &Repository, login: &Login) -> Result<Role, GitHubError>;
+    /// What the account may do in the repository that is asked about, by GitHub's `role_name`.
+    async fn role(&self, ask: &Ask, login: &Login) -> Result<Role, GitHubError>;
 
     /// The open pull requests of a repository, in GitHub's order, a page in one request: at most
     /// 50, from the first (`after` is `None`) or from where an earlier page ended. What opens or
@@ -49,6 +50,11 @@ pub trait GitHub: Send + Sync {
         repository: &Repository,
         after: Option<&Page>,
     ) -> Result<OpenPulls, GitHubError>;
+
+    /// Has the webhooks sent again that GitHub could not deliver since then, in milliseconds since
+    /// 1970, as far as its log has them: each with its old delivery id, in a bounded number of
+    /// requests. `None` where there is no log: only Apps have one.
+    async fn redeliver(&self, since_ms: u64) -> Result<Option<Redelivered>, GitHubError>;
 }
 
 /// Which pull request, seen from which project.
@@ -64,6 +70,8 @@ pub struct Ask {
     pub marker: String,
     /// A comment whose author, text and age are wanted too.
     pub command: Option<NodeId>,
+    /// On behalf of which job, for what is counted; `None` outside any.
+    pub job: Option<JobRef>,
 }
 
 /// Everything a decision about a pull request is made of, read at one moment.

@@ -66,3 +66,14 @@ pub struct OpenCheck {
     /// When it was concluded last, in milliseconds since 1970; `None` while it is open.
     pub completed_ms: Option<u64>,
 }
+
+/// What became of GitHub's log of webhooks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Redelivered {
+    /// Deliveries that were looked at.
+    pub seen: usize,
+    /// Those that are sent again.
+    pub again: usize,
+    /// Until when all is looked at, in milliseconds since 1970.
+    pub newest_ms: u64,
+}

@@ -28,8 +28,8 @@ impl Deploys {
             "How long a deploy held the lease on prod.",
         );
         let deploys = Self {
-            lease_wait: shelf.seconds("lease_wait_seconds", wait, &["project"], WAIT)?,
-            lease_hold: shelf.seconds("lease_hold_seconds", hold, &["project"], WORK)?,
+            lease_wait: shelf.histogram("lease_wait_seconds", wait, &["project"], WAIT)?,
+            lease_hold: shelf.histogram("lease_hold_seconds", hold, &["project"], WORK)?,
             lease_lost: shelf.counter(
                 "lease_lost_total",
                 "Leases of any kind that were lost, not given back.",
@@ -40,7 +40,7 @@ impl Deploys {
                 "Deploys by what they came to.",
                 &["project", "outcome"],
             )?,
-            lead_time: shelf.seconds(
+            lead_time: shelf.histogram(
                 "deploy_lead_time_seconds",
                 "From the signal for a deploy to prod running it.",
                 &["project"],

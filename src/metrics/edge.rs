@@ -15,6 +15,7 @@ pub(super) struct Edge {
     webhook_duration: HistogramVec,
     github_requests: IntCounterVec,
     github_rate_limit: IntGaugeVec,
+    github_held_back: IntCounterVec,
     queue_depth: IntGaugeVec,
     queue_oldest_age: IntGaugeVec,
 }
@@ -27,7 +28,7 @@ impl Edge {
                 "Webhooks by what became of them.",
                 &["event", "outcome"],
             )?,
-            webhook_duration: shelf.seconds(
+            webhook_duration: shelf.histogram(
                 "webhook_duration_seconds",
                 "From a webhook's arrival to the answer.",
                 &[],
@@ -43,6 +44,11 @@ impl Edge {
                 "Requests left until GitHub's limit, as it last said.",
                 &[],
             )?,
+            github_held_back: shelf.counter(
+                "github_held_back_total",
+                "Requests to GitHub that had to wait, or were not made, to keep its limits.",
+                &["priority"],
+            )?,
             queue_depth: shelf.gauge(
                 "queue_depth",
                 "Jobs that wait, not those in hand; all delayed ones as `sluice.retry`, what \
@@ -56,6 +62,9 @@ impl Edge {
             )?,
         };
         edge.webhook_duration.with_label_values::<&str>(&[]);
+        for priority in ["progress", "comment", "verdict", "merge"] {
+            edge.github_held_back.with_label_values(&[priority]);
+        }
         Ok(edge)
     }
 
@@ -71,6 +80,9 @@ impl Edge {
                     let remaining = i64::try_from(*remaining).unwrap_or(i64::MAX);
                     self.github_rate_limit.with_label_values::<&str>(&[]).set(remaining);
                 }
+            }
+            What::GitHubHeldBack { priority } => {
+                self.github_held_back.with_label_values(&[*priority]).inc();
             }
             _ => {}
         }

@@ -2,12 +2,19 @@
 //!
 //! Owns what is counted of every kind of job. Refuses to know what a deploy is.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use prometheus::{Error, HistogramVec, IntCounterVec, IntGaugeVec};
 
-use super::shelf::{Shelf, WAIT, WORK};
+use super::shelf::{REQUESTS, Shelf, WAIT, WORK};
 use crate::job::JobKind;
+use crate::names::JobId;
 use crate::observe::{Event, JobRef, What};
 use crate::outcome::{Disposition, Reason, Stage, StageOutcome};
+
+/// Jobs whose requests are counted at once, in one process.
+const MOST_IN_HAND: usize = 1024;
 
 /// Metrics of jobs.
 pub(super) struct Jobs {
@@ -18,6 +25,9 @@ pub(super) struct Jobs {
     queued: HistogramVec,
     refusals: IntCounterVec,
     sweeps: IntCounterVec,
+    requests: HistogramVec,
+    /// Requests of the jobs in hand.
+    asked: Mutex<HashMap<JobId, u32>>,
 }
 
 impl Jobs {
@@ -25,7 +35,7 @@ impl Jobs {
     /// is: the others would be a hundred empty histograms.
     pub(super) fn new(shelf: &Shelf<'_>) -> Result<Self, Error> {
         let jobs = Self {
-            stage_duration: shelf.seconds(
+            stage_duration: shelf.histogram(
                 "stage_duration_seconds",
                 "How long a stage of a job took.",
                 &["stage", "outcome"],
@@ -46,7 +56,7 @@ impl Jobs {
                 "Deliveries by what became of them.",
                 &["kind", "disposition"],
             )?,
-            queued: shelf.seconds(
+            queued: shelf.histogram(
                 "job_queue_seconds",
                 "From the first publishing of a job to a start of it, retries included.",
                 &["kind"],
@@ -62,6 +72,13 @@ impl Jobs {
                 "Times that the open pull requests of a repository were looked through.",
                 &["outcome"],
             )?,
+            requests: shelf.histogram(
+                "github_requests_per_job",
+                "Requests to GitHub that a job made until its message was settled.",
+                &["kind"],
+                REQUESTS,
+            )?,
+            asked: Mutex::default(),
         };
         jobs.create_series();
         Ok(jobs)
@@ -75,6 +92,7 @@ impl Jobs {
         for kind in JobKind::ALL {
             self.published.with_label_values(&[kind.label()]);
             self.queued.with_label_values(&[kind.label()]);
+            self.requests.with_label_values(&[kind.label()]);
             for disposition in Disposition::LABELS {
                 self.settled.with_label_values(&[kind.label(), disposition]);
             }
@@ -118,8 +136,18 @@ impl Jobs {
             What::Started { queued } => {
                 self.queued.with_label_values(&[kind]).observe(queued.as_secs_f64());
             }
+            What::GitHubRequest { .. } => {
+                let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+                // One that is dropped in the middle is never settled: such ones do not pile up.
+                if asked.len() < MOST_IN_HAND || asked.contains_key(&job.id) {
+                    *asked.entry(job.id.clone()).or_default() += 1;
+                }
+            }
             What::Settled { disposition, .. } => {
                 self.settled.with_label_values(&[kind, disposition]).inc();
+                let asked =
+                    self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&job.id);
+                self.requests.with_label_values(&[kind]).observe(asked.unwrap_or(0).into());
             }
             _ => {}
         }

@@ -19,12 +19,15 @@ pub(super) const WAIT: &[f64] =
 pub(super) const ANSWER: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
+/// For requests of one job: an approval takes 3, a gate check or a deploy 8.
+pub(super) const REQUESTS: &[f64] = &[0.0, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0, 50.0, 100.0];
+
 /// Makes metrics and puts them into a registry.
 pub(super) struct Shelf<'a>(pub(super) &'a Registry);
 
 impl Shelf<'_> {
-    /// A histogram of seconds.
-    pub(super) fn seconds(
+    /// A histogram.
+    pub(super) fn histogram(
         &self,
         name: &str,
         help: &str,

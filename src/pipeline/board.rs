@@ -84,7 +84,7 @@ impl Board {
             redactor: Arc::clone(&deps.settings.redactor),
             state: Mutex::new(State::of(facts, &names)),
             place: Place {
-                ask: super::ask(project, facts.number, None),
+                ask: cx.ask(None),
                 repository_id: facts.repository_id.clone(),
                 pr_id: facts.id.clone(),
                 head: facts.head.clone(),

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::unix_ms;
 use crate::engine::{EngineError, Fault};
-use crate::github::{Facts, GitHubError};
+use crate::github::{Ask, Facts, GitHubError};
 use crate::job::{Envelope, Job};
 use crate::lease::hold::{Lease, Validity};
 use crate::names::NodeId;
@@ -124,9 +124,21 @@ impl Cx<'_> {
 
     /// All facts of the pull request, now.
     pub(crate) async fn facts(&self, command: Option<&NodeId>) -> Result<Facts, Stop> {
-        let ask = super::ask(&self.project, self.job.pr, command);
+        let ask = self.ask(command);
         let read = async { self.deps.github.facts(&ask).await.map_err(stop_of_github) };
         self.until_cancelled(read).await
+    }
+
+    /// What GitHub is asked about the pull request.
+    pub(crate) fn ask(&self, command: Option<&NodeId>) -> Ask {
+        Ask {
+            repository: self.project.repository.clone(),
+            pr: self.job.pr,
+            path: self.project.path.clone(),
+            marker: crate::render::comment::marker(&self.project),
+            command: command.cloned(),
+            job: Some(self.job.clone()),
+        }
     }
 
     /// The policy that goes with the facts.

@@ -263,7 +263,7 @@ pub(crate) async fn commenter_role(
     let author = facts.command.as_ref().and_then(|command| command.author.as_ref());
     match author {
         Some(author) if policy.approvers.is_empty() => {
-            let role = cx.deps.github.role(&cx.project.repository, author).await;
+            let role = cx.deps.github.role(&cx.ask(None), author).await;
             role.map(Some).map_err(stop_of_github)
         }
         _ => Ok(None),

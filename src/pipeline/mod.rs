@@ -9,13 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, unix_ms};
 use crate::engine::Engine;
-use crate::github::{Ask, GitHub};
+use crate::github::GitHub;
 use crate::job::{Envelope, Job, Scope};
 use crate::lease::Leases;
 use crate::lease::Timings;
 use crate::lease::hold::Keeper;
 use crate::ledger::Ledger;
-use crate::names::{NodeId, PrNumber, ProjectName};
+use crate::names::ProjectName;
 use crate::observe::{Event, Observer, What};
 use crate::outcome::{self, Disposition, Stop};
 use crate::pause::Pauses;
@@ -34,6 +34,7 @@ mod deploy;
 mod gate;
 mod judge;
 mod left_open;
+pub mod missed;
 mod standing;
 mod sticky;
 pub mod sweep;
@@ -237,15 +238,4 @@ fn settled(cx: &Cx<'_>, result: &Result<(), Stop>, disposition: &Disposition) {
         job: Some(cx.job.clone()),
         what: What::Settled { disposition: label, why },
     });
-}
-
-/// What GitHub is asked about a pull request of a project.
-fn ask(project: &Project, pr: PrNumber, command: Option<&NodeId>) -> Ask {
-    Ask {
-        repository: project.repository.clone(),
-        pr,
-        path: project.path.clone(),
-        marker: crate::render::comment::marker(project),
-        command: command.cloned(),
-    }
 }

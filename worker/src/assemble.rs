@@ -19,7 +19,7 @@ use sluice_service::{Stores, host};
 
 use crate::checkout::{self, Credentials, Mirrors, NoToken, Token, UrlTemplate};
 use crate::engine::SqlMesh;
-use crate::github::{Auth, ExposeSecret as _, HttpGitHub, Patience};
+use crate::github::{Auth, ExposeSecret as _, HttpGitHub, Patience, WriteLimits};
 use crate::run::{Graces, Slots};
 use crate::sqlmesh::{self, Bridges, Environments, Told, default_folder};
 
@@ -190,6 +190,10 @@ pub fn github_of(
         },
         app: None,
         patience: Patience::default(),
+        limits: WriteLimits {
+            per_minute: config.github.writes_per_minute,
+            per_hour: config.github.writes_per_hour,
+        },
         observer: observer.clone(),
         clock: clock.clone(),
     })?)

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
+use sluice::github::Redelivered;
 use sluice::pipeline::Deps;
+use sluice::pipeline::missed::Missed;
 use sluice::pipeline::sweep::{Sweeper, Swept};
 use tokio_util::sync::CancellationToken;
 
@@ -21,12 +23,14 @@ pub async fn run(deps: Deps, shutdown: CancellationToken) {
     if every.is_zero() {
         return;
     }
-    let mut sweepers = Sweeper::of_all(&deps);
+    let (mut sweepers, mut missed) = (Sweeper::of_all(&deps), Missed::default());
     loop {
+        // Whoever sweeps the first repository looks for what was missed of all of them.
+        let mut looks = Some(&mut missed);
         for sweeper in &mut sweepers {
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = sweep(&deps, sweeper) => {}
+                () = sweep(&deps, sweeper, looks.take()) => {}
                 () = deps.clock.sleep(every.max(AT_LEAST)) => {
                     let repository = sweeper.repository();
                     tracing::warn!(%repository, "a sweep took too long, and begins anew later");
@@ -41,9 +45,14 @@ pub async fn run(deps: Deps, shutdown: CancellationToken) {
     }
 }
 
-async fn sweep(deps: &Deps, sweeper: &mut Sweeper) {
+async fn sweep(deps: &Deps, sweeper: &mut Sweeper, missed: Option<&mut Missed>) {
     let swept = match sweeper.is_due(deps).await {
-        Ok(true) => sweeper.sweep(deps).await,
+        Ok(true) => {
+            if let Some(missed) = missed {
+                ask_again(deps, missed).await;
+            }
+            sweeper.sweep(deps).await
+        }
         Ok(false) => return,
         Err(error) => Err(error),
     };
@@ -57,6 +66,21 @@ async fn sweep(deps: &Deps, sweeper: &mut Sweeper) {
             let why = error.to_string();
             let why = deps.settings.redactor.redact(&why);
             tracing::warn!(%repository, %why, "a sweep failed");
+        }
+    }
+}
+
+async fn ask_again(deps: &Deps, missed: &mut Missed) {
+    match missed.ask_again(deps).await {
+        Ok(Some(redelivered)) if redelivered.again > 0 => {
+            let Redelivered { seen, again, .. } = redelivered;
+            tracing::info!(seen, again, "GitHub sends webhooks again that it could not deliver");
+        }
+        Ok(_) => {}
+        Err(error) => {
+            let why = error.to_string();
+            let why = deps.settings.redactor.redact(&why);
+            tracing::warn!(%why, "GitHub did not say which webhooks it could not deliver");
         }
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sluice::github::{
-    Ask, Facts, GitHub, GitHubError, Merge, MergeOutcome, OpenPulls, Page, Report, ReportError,
-    Reported, Role,
+    Ask, Facts, GitHub, GitHubError, Merge, MergeOutcome, OpenPulls, Page, Redelivered, Report,
+    ReportError, Reported, Role,
 };
 use sluice::names::{Login, Repository};
 
@@ -57,7 +57,11 @@ impl GitHub for Pointed {
         self.inner.open_pulls(repository, after).await
     }
 
-    async fn role(&self, repository: &Repository, login: &Login) -> Result<Role, GitHubError> {
-        self.inner.role(repository, login).await
+    async fn redeliver(&self, since_ms: u64) -> Result<Option<Redelivered>, GitHubError> {
+        self.inner.redeliver(since_ms).await
+    }
+
+    async fn role(&self, ask: &Ask, login: &Login) -> Result<Role, GitHubError> {
+        self.inner.role(ask, login).await
     }
 }

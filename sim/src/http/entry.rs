@@ -11,11 +11,11 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::call::LARGEST_BODY;
 use super::installation;
-use super::reply::failure;
+use super::reply::{failure, moved};
 use crate::faults::{Answer, FaultySubject};
 use crate::graphql;
 use crate::shared::Shared;
-use crate::world::{Identity, RequestKind, RequestRecord, World};
+use crate::world::{Identity, RepositoryName, RequestKind, RequestRecord, World};
 
 /// Lets a request in, or not.
 pub(super) async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
@@ -41,6 +41,7 @@ struct Visit {
     path: String,
     operations: Vec<String>,
     identity: Option<Identity>,
+    installation: Option<u64>,
 }
 
 impl Visit {
@@ -51,11 +52,13 @@ impl Visit {
         parts.uri = plain.parse::<Uri>().map_err(|_| failure(StatusCode::BAD_REQUEST, "path"))?;
         let kind = kind_of(parts.uri.path());
         let is_for_the_app = installation::is_for_the_app(parts.uri.path());
-        let identity = token(&parts.headers).and_then(|token| {
-            shared.look(|world| match is_for_the_app {
+        let token = token(&parts.headers).unwrap_or_default();
+        let (identity, installation) = shared.look(|world| {
+            let identity = match is_for_the_app {
                 true => world.is_signed_by_app(&token).then_some(Identity::App),
                 false => world.identify(&token).cloned(),
-            })
+            };
+            (identity, world.installation_of_token(&token))
         });
         let mut visit = Self {
             kind,
@@ -63,6 +66,7 @@ impl Visit {
             path: asked,
             operations: Vec::new(),
             identity,
+            installation,
         };
         if kind == RequestKind::Git {
             return Ok((Request::from_parts(parts, body), visit));
@@ -97,9 +101,13 @@ impl Visit {
         if !in_budget {
             return failure(StatusCode::FORBIDDEN, "API rate limit exceeded for installation.");
         }
+        if let Some(elsewhere) = self.moved(shared, request.uri()) {
+            return elsewhere;
+        }
         request.extensions_mut().insert(identity);
+        let known = request.headers().get(header::IF_NONE_MATCH).cloned();
         match fault {
-            None => next.run(request).await,
+            None => self.unless(known.as_ref(), shared, next.run(request).await),
             Some(Answer::Slow(delay)) => {
                 tokio::time::sleep(delay).await;
                 next.run(request).await
@@ -119,6 +127,34 @@ impl Visit {
         }
     }
 
+    /// An answer that the client knows is not sent again, and costs nothing of the hourly budget.
+    fn unless(&self, known: Option<&HeaderValue>, shared: &Shared, answer: Response) -> Response {
+        let tag = answer.headers().get(header::ETAG).cloned();
+        if self.method != Method::GET || tag.is_none() || known != tag.as_ref() {
+            return answer;
+        }
+        shared.change(|world| world.rate_limit().give_back());
+        let mut unchanged = Response::new(Body::empty());
+        *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
+        unchanged.headers_mut().extend(tag.map(|tag| (header::ETAG, tag)));
+        unchanged
+    }
+
+    /// The REST API sends whoever uses an old name of a repository to its id.
+    fn moved(&self, shared: &Shared, uri: &Uri) -> Option<Response> {
+        let rest = uri.path_and_query()?.as_str().strip_prefix("/repos/")?;
+        let end = rest.match_indices(['/', '?']).nth(1).map_or(rest.len(), |(at, _)| at);
+        let name = RepositoryName::new(rest[..end].trim_end_matches('/'));
+        let url = shared.look(|world| {
+            let home = world.repository(&name).ok().filter(|home| home.name != name)?;
+            Some(format!("{}/repositories/{}{}", world.url(), home.id, &rest[end..]))
+        })?;
+        Some(match self.method {
+            Method::GET => moved(StatusCode::MOVED_PERMANENTLY, &url),
+            _ => moved(StatusCode::TEMPORARY_REDIRECT, &url),
+        })
+    }
+
     fn log(&self, shared: &Shared, status: StatusCode) {
         shared.change(|world| {
             let record = RequestRecord {
@@ -129,6 +165,7 @@ impl Visit {
                 operations: self.operations.clone(),
                 status: status.as_u16(),
                 identity: self.identity.as_ref().map(|identity| world.login(identity)),
+                installation: self.installation,
             };
             world.requests_mut().add(record);
         });

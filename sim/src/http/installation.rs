@@ -9,7 +9,8 @@ use crate::world::{World, WorldError};
 
 /// Whether a path takes the App's signature, and no token.
 pub(super) fn is_for_the_app(path: &str) -> bool {
-    path.starts_with("/app/") || (path.starts_with("/repos/") && path.ends_with("/installation"))
+    let of_repository = path.starts_with("/repos/") && path.ends_with("/installation");
+    path == "/app" || path.starts_with("/app/") || of_repository
 }
 
 /// What sluice asks its App to be given.
@@ -26,7 +27,7 @@ fn permissions() -> Value {
 pub(super) fn show(world: &mut World, call: &Call) -> Result<Reply, WorldError> {
     let home = world.repository(&call.repository())?;
     let (app, account) = (world.app(), shape::repository(world, home)["owner"].take());
-    let (id, url) = (app.installation, world.url());
+    let (id, url) = (world.installation_of(home.name.owner()), world.url());
     Ok(Reply::ok(json!({
         "id": id,
         "account": account,

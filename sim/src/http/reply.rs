@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::call::Call;
 use crate::world::{World, WorldError};
@@ -27,6 +28,10 @@ impl Reply {
         Self { status: StatusCode::CREATED, ..Self::ok(body) }
     }
 
+    pub(super) fn accepted(body: Value) -> Self {
+        Self { status: StatusCode::ACCEPTED, ..Self::ok(body) }
+    }
+
     pub(super) fn no_content() -> Self {
         Self { status: StatusCode::NO_CONTENT, ..Self::ok(Value::Null) }
     }
@@ -41,12 +46,22 @@ impl IntoResponse for Reply {
         if self.status == StatusCode::NO_CONTENT {
             return self.status.into_response();
         }
+        let tag = tag_of(&self.body);
         let mut response = (self.status, Json(self.body)).into_response();
+        if self.status == StatusCode::OK {
+            response.headers_mut().extend(tag.map(|tag| (header::ETAG, tag)));
+        }
         if let Some(link) = self.link.and_then(|link| HeaderValue::from_str(&link).ok()) {
             response.headers_mut().insert(header::LINK, link);
         }
         response
     }
+}
+
+/// Says whether an answer is still the same.
+fn tag_of(body: &Value) -> Option<HeaderValue> {
+    let digest = Sha256::digest(body.to_string());
+    HeaderValue::from_str(&format!("W/\"{}\"", hex::encode(digest))).ok()
 }
 
 /// A refusal on its way out.
@@ -83,6 +98,19 @@ pub(super) fn failure(status: StatusCode, message: &str) -> Response {
         "status": status.as_str(),
     });
     (status, Json(body)).into_response()
+}
+
+/// Where a repository is that was renamed, or given away.
+pub(super) fn moved(status: StatusCode, url: &str) -> Response {
+    let body = json!({
+        "message": "Moved Permanently",
+        "url": url,
+        "documentation_url": "https://docs.github.com/rest",
+    });
+    let mut response = (status, Json(body)).into_response();
+    let location = HeaderValue::from_str(url).ok();
+    response.headers_mut().extend(location.map(|url| (header::LOCATION, url)));
+    response
 }
 
 /// GitHub says either what was wrong with the request, or "Validation Failed" and a list.

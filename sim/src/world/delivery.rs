@@ -27,6 +27,8 @@ pub struct Delivery {
     pub action: Option<String>,
     /// The payload, as the bytes that are signed and sent.
     pub body: Arc<[u8]>,
+    /// When it was queued, or sent again.
+    pub at: SystemTime,
     /// Whether it was sent before.
     pub redelivery: bool,
     /// How long it is held back while others overtake it.
@@ -118,6 +120,19 @@ impl DeliveryLog {
         Ok(())
     }
 
+    /// Sends one that was sent at `now` again.
+    pub(crate) fn attempt_again(
+        &mut self,
+        sequence: u64,
+        now: SystemTime,
+    ) -> Result<(), WorldError> {
+        let found = self.entries.iter().find(|one| one.sequence == sequence);
+        let again = found.cloned().ok_or(WorldError::NotFound)?;
+        let status = DeliveryStatus::Pending;
+        self.add(Delivery { at: now, redelivery: true, delay: Duration::ZERO, status, ..again });
+        Ok(())
+    }
+
     fn add(&mut self, mut delivery: Delivery) {
         self.last += 1;
         delivery.sequence = self.last;
@@ -165,8 +180,11 @@ impl World {
         payload["repository"] = shape::repository(self, self.repository(name)?);
         payload["sender"] = shape::account(self, &self.login(by));
         payload["installation"] = serde_json::json!({
-            "id": self.app.installation,
-            "node_id": format!("MDIzOkludGVncmF0aW9uSW5zdGFsbGF0aW9u{}", self.app.installation),
+            "id": self.installation_of(name.owner()),
+            "node_id": format!(
+                "MDIzOkludGVncmF0aW9uSW5zdGFsbGF0aW9u{}",
+                self.installation_of(name.owner()),
+            ),
         });
         let log = &mut self.deliveries;
         let fault =
@@ -183,6 +201,7 @@ impl World {
             event: event.to_owned(),
             action: action.map(str::to_owned),
             body: payload.to_string().into_bytes().into(),
+            at: self.clock.now(),
             redelivery: false,
             delay,
             status,

@@ -1,6 +1,5 @@
-//! The App's installation: its key, and the tokens that are made with it.
-//!
-//! One installation covers every repository of the world.
+//! The App's installations, one for each owner of repositories: its key, and the tokens that are
+//! made with it.
 
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
@@ -96,14 +95,37 @@ impl World {
     /// # Errors
     /// There is no such installation.
     pub fn mint(&mut self, installation: u64) -> Result<Minted, WorldError> {
-        if installation != self.app.installation {
+        let mut owners = self.repositories.iter().map(|home| home.name.owner());
+        if !owners.any(|owner| self.installation_of(owner) == installation) {
             return Err(WorldError::NotFound);
         }
         let token = format!("ghs_{}", hex::encode(rand::random::<[u8; 18]>()));
         let ends = self.now() + TOKEN_LIVES;
         self.tokens.insert(token.clone(), Identity::App);
         self.token_ends.insert(token.clone(), ends);
+        self.token_installations.insert(token.clone(), installation);
         Ok(Minted { token, ends })
+    }
+
+    /// The number of the App's installation on an account: that of the first owner of a repository
+    /// is the App's own, those of the others follow.
+    #[must_use]
+    pub fn installation_of(&self, owner: &str) -> u64 {
+        let mut owners: Vec<String> = Vec::new();
+        for home in &self.repositories {
+            let owner = home.name.owner().to_lowercase();
+            if !owners.contains(&owner) {
+                owners.push(owner);
+            }
+        }
+        let place = owners.iter().position(|known| known.eq_ignore_ascii_case(owner)).unwrap_or(0);
+        (self.app.installation..).nth(place).unwrap_or(self.app.installation)
+    }
+
+    /// Which installation a token was made for.
+    #[must_use]
+    pub fn installation_of_token(&self, token: &str) -> Option<u64> {
+        self.token_installations.get(token).copied()
     }
 
     /// The App is removed, and installed again under another number.

@@ -62,6 +62,8 @@ pub struct Repository {
     pub id: u64,
     /// Its full name.
     pub name: RepositoryName,
+    /// Those that it had before.
+    pub former_names: Vec<RepositoryName>,
     /// The branch that is checked out by default.
     pub default_branch: String,
     /// Branch name → tip.
@@ -160,6 +162,7 @@ impl World {
         self.repositories.push(Repository {
             id,
             name: name.clone(),
+            former_names: Vec::new(),
             default_branch: "main".to_owned(),
             branches: BTreeMap::from([("main".to_owned(), first)]),
             pulls: BTreeMap::new(),

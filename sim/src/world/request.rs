@@ -36,6 +36,8 @@ pub struct RequestRecord {
     pub status: u16,
     /// The login it was authenticated as.
     pub identity: Option<String>,
+    /// The App's installation whose token it had, if it was made for one.
+    pub installation: Option<u64>,
 }
 
 /// The requests, oldest first.
@@ -101,6 +103,11 @@ impl RateLimit {
         let left = self.used < self.limit;
         self.used = (self.used + 1).min(self.limit);
         left
+    }
+
+    /// One request was for nothing new.
+    pub(crate) fn give_back(&mut self) {
+        self.used = self.used.saturating_sub(1);
     }
 
     /// Requests left in this hour.

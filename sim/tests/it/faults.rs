@@ -47,10 +47,10 @@ async fn limits_come_with_and_without_advice() {
     let advice = Some(Duration::from_secs(7));
     town.spoil(move |faults| faults.answer(Matching::Any, 1, limited(429, advice))).await;
     town.spoil(move |faults| faults.answer(Matching::Any, 1, limited(403, None))).await;
-    let first = town.request(Method::GET, "/app").send().await.unwrap();
+    let first = town.request(Method::GET, "/repos/acme/warehouse").send().await.unwrap();
     assert_eq!(first.status(), 429);
     assert_eq!(first.headers()["retry-after"], "7");
-    let second = town.request(Method::GET, "/app").send().await.unwrap();
+    let second = town.request(Method::GET, "/repos/acme/warehouse").send().await.unwrap();
     assert_eq!(second.status(), 403);
     assert!(!second.headers().contains_key("retry-after"));
 
@@ -72,8 +72,8 @@ async fn the_hourly_budget_runs_out() {
         })
         .await
         .unwrap();
-    assert_eq!(town.get("/app").await.0, 200);
-    let (status, body) = town.get("/app").await;
+    assert_eq!(town.get("/repos/acme/warehouse").await.0, 200);
+    let (status, body) = town.get("/repos/acme/warehouse").await;
     assert_eq!(status, 403);
     assert!(body["message"].as_str().unwrap().contains("rate limit"));
     assert_eq!(town.get("/rate_limit").await.0, 200, "asking for the limit is free");
@@ -84,7 +84,7 @@ async fn a_slow_answer_is_the_right_one() {
     let town = Town::new().await;
     let slow = Answer::Slow(Duration::from_millis(200));
     town.spoil(move |faults| faults.answer(Matching::Any, 1, slow)).await;
-    let request = || town.request(Method::GET, "/app");
+    let request = || town.request(Method::GET, "/repos/acme/warehouse");
     let hasty = request().timeout(Duration::from_millis(20)).send().await;
     assert!(hasty.unwrap_err().is_timeout());
     town.spoil(move |faults| faults.answer(Matching::Any, 1, slow)).await;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::clock::SystemClock;
-use crate::github::{GitHubError, Merge, MergeOutcome, OpenPulls, Page, Role};
+use crate::github::{GitHubError, Merge, MergeOutcome, OpenPulls, Page, Redelivered, Role};
 use crate::job::JobKind;
 use crate::lease::hold::{Keeper, hold};
 use crate::lease::memory::MemoryLeases;
@@ -39,11 +39,14 @@ impl GitHub for Scripted {
     async fn merge(&self, _: &Merge) -> Result<MergeOutcome, GitHubError> {
         panic!("a board merges nothing")
     }
-    async fn role(&self, _: &Repository, _: &Login) -> Result<Role, GitHubError> {
+    async fn role(&self, _: &Ask, _: &Login) -> Result<Role, GitHubError> {
         panic!("a board asks for no role")
     }
     async fn open_pulls(&self, _: &Repository, _: Option<&Page>) -> Result<OpenPulls, GitHubError> {
         panic!("a board sweeps nothing")
+    }
+    async fn redeliver(&self, _: u64) -> Result<Option<Redelivered>, GitHubError> {
+        panic!("a board misses no event")
     }
 }
 
@@ -68,6 +71,7 @@ fn board(answers: Vec<Result<Reported, ReportError>>) -> (Arc<Scripted>, Shared)
         path: ".".to_owned(),
         marker: "<!-- ours -->".to_owned(),
         command: None,
+        job: None,
     };
     let names = [(CheckKind::Linter, "lint"), (CheckKind::UnitTests, "test")];
     let place = Place {

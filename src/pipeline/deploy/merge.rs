@@ -107,7 +107,7 @@ pub(crate) async fn run(
         cx.deps.ledger.undertake_cleanup(&cx.project.name, cx.job.pr).await;
     }
     let merge = Merge {
-        ask: crate::pipeline::ask(&cx.project, cx.job.pr, None),
+        ask: cx.ask(None),
         pr_id: ticket.facts().id.clone(),
         head: desk.job.head.clone(),
         method,

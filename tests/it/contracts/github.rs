@@ -2,7 +2,9 @@
 //! world holds, and every effect happens once however the answer fares.
 
 mod app;
+mod deliveries;
 mod effects;
+mod limits;
 mod merges;
 mod open;
 mod reads;

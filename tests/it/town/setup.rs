@@ -24,7 +24,7 @@ use sluice_producer::Limits;
 use sluice_service::RecentDeliveries;
 use sluice_sim::Standin;
 use sluice_worker::checkout::{self, Credentials, Mirrors, NoToken, Token, UrlTemplate};
-use sluice_worker::github::{Auth, HttpGitHub, Patience, Settings as GitHubSettings};
+use sluice_worker::github::{Auth, HttpGitHub, Patience, Settings as GitHubSettings, WriteLimits};
 use sluice_worker::run::{Graces, Slots};
 
 use super::engine::{Scripted, Warehouse};
@@ -180,6 +180,7 @@ impl Behind {
             auth: Auth::Token(github.token().to_owned().into()),
             app: None,
             patience: Patience::default(),
+            limits: WriteLimits::NONE,
             observer: observer.clone(),
             clock: clock.clone(),
         });

@@ -207,6 +207,14 @@ impl Client {
         self.installed(app, repository, &signature).await.map(Some)
     }
 
+    /// What proves that we are the App, if we are one.
+    pub(super) fn signature(&self) -> Result<SecretString, Failure> {
+        match &self.account {
+            Account::App(app) => app.signature(self.clock.now()),
+            Account::Token(_) => Err(Failure::invalid("a token is no App")),
+        }
+    }
+
     /// The App's installation on a repository, as the App sees it.
     async fn installed(
         &self,

@@ -3,10 +3,11 @@
 //! Owns the connection, the addresses and the time limits. Refuses to know GraphQL, to repeat a
 //! request, or to follow what an answer means beyond its status and rate-limit headers.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::{ACCEPT, AUTHORIZATION};
+use http::header::{ACCEPT, AUTHORIZATION, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use octocrab::Octocrab;
@@ -14,11 +15,14 @@ use octocrab::secrecy::{ExposeSecret as _, SecretString};
 use octocrab::service::middleware::retry::RetryConfig;
 use serde_json::Value;
 use sluice::clock::Clock;
+use sluice::github::Ask;
 use sluice::names::Repository;
-use sluice::observe::{Event, Observer, What};
+use sluice::observe::{Event, JobRef, Observer, What};
 
 use super::account::Account;
-use super::limits::{Failure, as_u64};
+use super::budget::{Api, Budget, Cost, Priority, WriteLimits};
+use super::limits::{self, Failure, as_u64};
+use super::memory::Memory;
 use super::{Settings, SetupError};
 
 /// The most that is read of one answer. All facts of a pull request are some 100 kB; six check
@@ -32,12 +36,38 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
+/// What a request is made for.
+#[derive(Clone, Copy)]
+pub(super) struct Errand<'a> {
+    /// The verb of the port, for metrics.
+    pub(super) verb: &'static str,
+    /// Whose token, and whose limits.
+    pub(super) repository: &'a Repository,
+    /// In which job; `None` outside any.
+    pub(super) job: Option<&'a JobRef>,
+    pub(super) priority: Priority,
+}
+
+impl<'a> Errand<'a> {
+    /// For what a job asks.
+    pub(super) fn of(ask: &'a Ask, verb: &'static str, priority: Priority) -> Self {
+        Self { verb, repository: &ask.repository, job: ask.job.as_ref(), priority }
+    }
+
+    /// For no job.
+    pub(super) fn about(repository: &'a Repository, verb: &'static str, by: Priority) -> Self {
+        Self { verb, repository, job: None, priority: by }
+    }
+}
+
 /// A request, without the token that it is made with.
 pub(super) struct Call<'a> {
     verb: &'static str,
+    job: Option<&'a JobRef>,
     method: Method,
     path: String,
     body: Option<&'a Value>,
+    unless: Option<HeaderValue>,
 }
 
 /// A connection pool to one GitHub, as one account.
@@ -47,6 +77,10 @@ pub(super) struct Client {
     rest: String,
     graphql: String,
     pub(super) per_request: Duration,
+    limits: WriteLimits,
+    /// By the account whose limits they are.
+    budgets: Mutex<HashMap<String, Arc<Budget>>>,
+    memory: Memory,
     observer: Arc<dyn Observer>,
     pub(super) clock: Arc<dyn Clock>,
 }
@@ -85,30 +119,35 @@ impl Client {
             rest,
             graphql,
             per_request: patience.request,
+            limits: settings.limits,
+            budgets: Mutex::default(),
+            memory: Memory::default(),
             observer: settings.observer.clone(),
             clock: settings.clock.clone(),
         })
     }
 
-    /// Reads `path` of the REST API for a repository; the path is encoded by the caller.
-    pub(super) async fn get(
-        &self,
-        verb: &'static str,
-        repository: &Repository,
-        path: &str,
-    ) -> Result<Answer, Failure> {
-        self.ask(repository, &self.rest(verb, Method::GET, path, None)).await
+    /// Reads `path` of the REST API; the path is encoded by the caller.
+    pub(super) async fn get(&self, errand: &Errand<'_>, path: &str) -> Result<Answer, Failure> {
+        let mut call = self.rest(errand.verb, Method::GET, path, None);
+        let before = self.memory.recall(path);
+        call.job = errand.job;
+        call.unless = before.as_ref().map(|kept| kept.tag.clone());
+        let answer = self.ask(errand, (Api::Rest, Cost::Read), &call).await?;
+        Ok(self.memory.resolve(path, before, answer))
     }
 
-    /// Posts a GraphQL request about a repository.
+    /// Posts a GraphQL request.
     pub(super) async fn post(
         &self,
-        verb: &'static str,
-        repository: &Repository,
+        errand: &Errand<'_>,
+        cost: Cost,
         body: &Value,
     ) -> Result<Answer, Failure> {
+        let Errand { verb, job, .. } = *errand;
         let (method, path) = (Method::POST, self.graphql.clone());
-        self.ask(repository, &Call { verb, method, path, body: Some(body) }).await
+        let call = Call { verb, job, method, path, body: Some(body), unless: None };
+        self.ask(errand, (Api::GraphQl, cost), &call).await
     }
 
     /// A call of the REST API.
@@ -119,12 +158,42 @@ impl Client {
         path: &str,
         body: Option<&'a Value>,
     ) -> Call<'a> {
-        Call { verb, method, path: format!("{}{path}", self.rest), body }
+        let path = format!("{}{path}", self.rest);
+        Call { verb, job: None, method, path, body, unless: None }
+    }
+
+    /// Makes a call when its turn comes.
+    async fn ask(
+        &self,
+        errand: &Errand<'_>,
+        (api, cost): (Api, Cost),
+        call: &Call<'_>,
+    ) -> Result<Answer, Failure> {
+        let budget = self.budget(errand.repository);
+        let clock = self.clock.as_ref();
+        let admitted = budget.admit(clock, errand.priority, (api, cost)).await;
+        if admitted.as_ref().map_or(true, |admitted| !admitted.waited.is_zero()) {
+            self.tell(errand.job, errand.priority.held_back());
+        }
+        let _until_answered = admitted?;
+        let answer = self.ask_as_installed(errand.repository, call).await?;
+        let (instant, now) = (clock.instant(), clock.now());
+        if let Some(left) = limits::left(&answer.headers, now) {
+            budget.told(api, left, instant);
+        }
+        if let Some(after) = limits::limit_of(&answer, now) {
+            budget.close(after, instant);
+        }
+        Ok(answer)
     }
 
     /// Makes a call with the repository's token. One that GitHub does not take any more is made
     /// anew, once: what it refused it has not done.
-    async fn ask(&self, repository: &Repository, call: &Call<'_>) -> Result<Answer, Failure> {
+    async fn ask_as_installed(
+        &self,
+        repository: &Repository,
+        call: &Call<'_>,
+    ) -> Result<Answer, Failure> {
         let token = self.token(repository).await?;
         let answer = self.send(call, &token).await?;
         if answer.status != StatusCode::UNAUTHORIZED || !self.gives_up(repository, &token).await {
@@ -132,6 +201,17 @@ impl Client {
         }
         let token = self.token(repository).await?;
         self.send(call, &token).await
+    }
+
+    /// What may be asked about a repository: each installation of an App has limits of its own.
+    pub(super) fn budget(&self, repository: &Repository) -> Arc<Budget> {
+        let whose = match self.account {
+            Account::App(_) => repository.owner().to_lowercase(),
+            Account::Token(_) => String::new(),
+        };
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Budget::new(self.limits, self.clock.instant()));
+        Arc::clone(budgets.entry(whose).or_insert_with(new))
     }
 
     /// Makes a call once, and tells of it.
@@ -143,17 +223,29 @@ impl Client {
         let begun = self.clock.instant();
         let answer = within(self.per_request, Box::pin(self.exchange(call, token))).await;
         let told = answer.as_ref().ok();
-        self.observer.observe(&Event {
-            at: self.clock.now(),
-            job: None,
-            what: What::GitHubRequest {
-                verb: call.verb,
-                status: told.map_or(0, |a| a.status.as_u16()),
-                took: self.clock.instant().duration_since(begun),
-                remaining: told.and_then(|a| as_u64(&a.headers, "x-ratelimit-remaining")),
-            },
-        });
+        let request = What::GitHubRequest {
+            verb: call.verb,
+            status: told.map_or(0, |a| a.status.as_u16()),
+            took: self.clock.instant().duration_since(begun),
+            remaining: told.and_then(|a| as_u64(&a.headers, "x-ratelimit-remaining")),
+        };
+        self.tell(call.job, request);
         answer
+    }
+
+    /// Makes a call as the App itself.
+    pub(super) async fn send_as_app(&self, call: &Call<'_>) -> Result<Answer, Failure> {
+        let signature = self.signature()?;
+        self.send(call, &signature).await
+    }
+
+    /// A path of the server as one of its REST API; `None` when it is not there.
+    pub(super) fn below_the_api(&self, path: &str) -> Option<String> {
+        path.strip_prefix(self.rest.as_str()).map(str::to_owned)
+    }
+
+    fn tell(&self, job: Option<&JobRef>, what: What) {
+        self.observer.observe(&Event { at: self.clock.now(), job: job.cloned(), what });
     }
 
     async fn exchange(&self, call: &Call<'_>, token: &SecretString) -> Result<Answer, Failure> {
@@ -162,9 +254,13 @@ impl Client {
             .map_err(|_| Failure::invalid("GitHub made a token that no header may have"))?;
         bearer.set_sensitive(true);
         let builder = Request::builder().method(&call.method).uri(&call.path);
+        let mut builder = builder.header(AUTHORIZATION, bearer);
+        if let Some(tag) = &call.unless {
+            builder = builder.header(IF_NONE_MATCH, tag);
+        }
         let request = self
             .crab
-            .build_request(builder.header(AUTHORIZATION, bearer), call.body)
+            .build_request(builder, call.body)
             .map_err(|source| Failure::invalid(format!("a request that cannot be: {source}")))?;
         let broken = |source: Box<dyn std::error::Error + Send + Sync>| Failure::Ambiguous {
             what: "the connection failed".to_owned(),

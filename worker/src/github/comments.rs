@@ -6,6 +6,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sluice::github::{Ask, Comment};
 
+use super::budget::Priority;
+use super::client::Errand;
 use super::limits::Failure;
 use super::shape::{self, CommentPage, Comments, Nodes};
 use super::{HttpGitHub, documents};
@@ -48,9 +50,8 @@ impl HttpGitHub {
             "number": ask.pr.0,
             "after": after,
         });
-        let (data, _) = self
-            .read::<Value>("facts", &ask.repository, documents::MORE_COMMENTS, &variables)
-            .await?;
+        let errand = Errand::of(ask, "facts", Priority::Verdict);
+        let (data, _) = self.read::<Value>(&errand, documents::MORE_COMMENTS, &variables).await?;
         let comments = data.pointer("/repository/pullRequest/comments");
         CommentPage::deserialize(comments.unwrap_or(&Value::Null)).map_err(|source| {
             let what = "a page of comments of another shape than asked for".to_owned();

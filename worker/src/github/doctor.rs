@@ -13,7 +13,8 @@ use sluice::names::Repository;
 
 use super::HttpGitHub;
 use super::account::{Account, Installed};
-use super::client::encoded;
+use super::budget::Priority;
+use super::client::{Errand, encoded};
 use super::limits::succeed;
 
 /// GitHub, as our token sees it.
@@ -77,7 +78,8 @@ impl HttpGitHub {
     /// It does not.
     pub async fn reach(&self, repository: &Repository) -> Result<Reached, GitHubError> {
         let now = self.client.clock.now();
-        let answer = self.client.get("doctor", repository, "/rate_limit").await?;
+        let errand = Errand::about(repository, "doctor", Priority::Verdict);
+        let answer = self.client.get(&errand, "/rate_limit").await?;
         let answer = succeed(answer, "the rate limit", now)?;
         let date = answer.headers.get(DATE).and_then(|date| date.to_str().ok());
         #[derive(Deserialize)]
@@ -141,7 +143,8 @@ impl HttpGitHub {
 
     async fn show(&self, path: &str, what: &Repository) -> Result<Value, GitHubError> {
         let now = self.client.clock.now();
-        let answer = self.client.get("doctor", what, path).await?;
+        let errand = Errand::about(what, "doctor", Priority::Verdict);
+        let answer = self.client.get(&errand, path).await?;
         let answer = succeed(answer, what.as_str(), now)?;
         Ok(serde_json::from_slice(&answer.body).unwrap_or_default())
     }

@@ -10,7 +10,9 @@ use sluice::clock::unix_ms;
 use sluice::github::{Ask, CommandFacts, Comment, Facts, GitHubError};
 use sluice::names::{Login, NodeId, PrNumber, Sha};
 
+use super::budget::Priority;
 use super::checks::Required;
+use super::client::Errand;
 use super::documents;
 use super::graphql::Problem;
 use super::limits::Failure;
@@ -38,8 +40,7 @@ impl HttpGitHub {
     async fn try_facts(&self, ask: &Ask) -> Result<Facts, Failure> {
         let (viewed, missing) = self
             .read::<Viewed<shape::Repository>>(
-                "facts",
-                &ask.repository,
+                &Errand::of(ask, "facts", Priority::Verdict),
                 documents::FACTS,
                 &variables(self, ask),
             )
@@ -96,12 +97,11 @@ impl HttpGitHub {
     /// returned beside it.
     pub(super) async fn read<T: DeserializeOwned>(
         &self,
-        verb: &'static str,
-        repository: &sluice::names::Repository,
+        errand: &Errand<'_>,
         document: &str,
         variables: &Value,
     ) -> Result<(T, Vec<Problem>), Failure> {
-        let reply = self.client.graphql(verb, repository, document, variables).await?;
+        let reply = self.client.graphql(errand, document, variables).await?;
         if let Some(problem) = reply.problems.iter().find(|problem| !may_be_missing(problem)) {
             return Err(problem.failure());
         }
@@ -121,9 +121,9 @@ impl HttpGitHub {
             "head": head.as_str(),
             "suites": self.app.suites(),
         });
-        let (viewed, _) = self
-            .read::<Viewed<Written>>("facts", &ask.repository, documents::WRITTEN, &variables)
-            .await?;
+        let errand = Errand::of(ask, "facts", Priority::Verdict);
+        let (viewed, _) =
+            self.read::<Viewed<Written>>(&errand, documents::WRITTEN, &variables).await?;
         let repository = viewed.repository.ok_or_else(|| unknown(ask))?;
         let comment = match repository.pull_request {
             Some(comments) => self.sticky(ask, comments).await?,
@@ -164,9 +164,8 @@ impl HttpGitHub {
             "head": head.as_str(),
             "after": read.page_info.end_cursor.unwrap_or_default(),
         });
-        let (data, _) = self
-            .read::<Value>("facts", &ask.repository, documents::MORE_CONTEXTS, &variables)
-            .await?;
+        let errand = Errand::of(ask, "facts", Priority::Verdict);
+        let (data, _) = self.read::<Value>(&errand, documents::MORE_CONTEXTS, &variables).await?;
         let contexts = data.pointer("/repository/object/statusCheckRollup/contexts");
         Contexts::deserialize(contexts.unwrap_or(&Value::Null)).map(Some).map_err(|source| {
             let what = "a page of checks of another shape than asked for".to_owned();
@@ -198,7 +197,7 @@ impl HttpGitHub {
         // A fork's pushes are in the fork's record, which may be private.
         let head_pushed_ms = match pr.is_cross_repository {
             true => None,
-            false => rest::pushed_ms(self, &ask.repository, &pr.head_ref_name, head).await?,
+            false => rest::pushed_ms(self, ask, &pr.head_ref_name, head).await?,
         };
         Ok(Some(CommandFacts {
             id: command.id,

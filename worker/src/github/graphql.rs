@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sluice::github::GitHubError;
-use sluice::names::Repository;
 
-use super::client::Client;
+use super::budget::Cost;
+use super::client::{Client, Errand};
 use super::limits::{Failure, stay_away, succeed, words};
 
 /// A reply with HTTP status 200.
@@ -79,12 +79,11 @@ impl Client {
     /// limit.
     pub(super) async fn graphql(
         &self,
-        verb: &'static str,
-        repository: &Repository,
+        errand: &Errand<'_>,
         document: &str,
         variables: &Value,
     ) -> Result<Reply, Failure> {
-        let reply = self.graphql_in_part(verb, repository, document, variables).await?;
+        let reply = self.graphql_in_part(errand, document, variables).await?;
         match reply.limit {
             Some(after) => Err(Failure::Final(GitHubError::Limited { after })),
             None => Ok(reply),
@@ -94,8 +93,7 @@ impl Client {
     /// The same, for several writes of which some may be done: a limit comes with the data.
     pub(super) async fn graphql_in_part(
         &self,
-        verb: &'static str,
-        repository: &Repository,
+        errand: &Errand<'_>,
         document: &str,
         variables: &Value,
     ) -> Result<Reply, Failure> {
@@ -107,7 +105,8 @@ impl Client {
             errors: Vec<Problem>,
         }
         let body = json!({ "query": document, "variables": variables });
-        let answer = self.post(verb, repository, &body).await?;
+        let cost = if document.starts_with("mutation") { Cost::Write } else { Cost::Read };
+        let answer = self.post(errand, cost, &body).await?;
         let answer = succeed(answer, "its GraphQL API at this address", self.clock.now())?;
         let body: Body = serde_json::from_slice(&answer.body).map_err(|source| {
             let what = "an answer that is not GraphQL's".to_owned();
@@ -115,6 +114,9 @@ impl Client {
         })?;
         let limited = body.errors.iter().any(Problem::is_limit);
         let limit = limited.then(|| stay_away(&answer.headers, self.clock.now()));
+        if let Some(after) = limit {
+            self.budget(errand.repository).close(after, self.clock.instant());
+        }
         Ok(Reply { data: body.data, problems: body.errors, limit })
     }
 }

@@ -81,6 +81,14 @@ pub(super) fn succeed(answer: Answer, asked: &str, now: SystemTime) -> Result<An
     }))
 }
 
+/// How long to stay away, if that is what an answer says.
+pub(super) fn limit_of(answer: &Answer, now: SystemTime) -> Option<Duration> {
+    if answer.status.is_success() {
+        return None;
+    }
+    limited(answer, &message(&answer.body), now)
+}
+
 /// How long to stay away, if that is what a refusal says: a primary limit has used up
 /// `x-ratelimit-remaining`, a secondary one has a `retry-after` or only words.
 fn limited(answer: &Answer, said: &str, now: SystemTime) -> Option<Duration> {
@@ -105,6 +113,24 @@ pub(super) fn stay_away(headers: &HeaderMap, now: SystemTime) -> Duration {
     let until_reset =
         reset.map(|at| Duration::from_millis(at.saturating_mul(1000).saturating_sub(unix_ms(now))));
     asked.or(until_reset).unwrap_or(UNSAID).clamp(Duration::from_secs(1), LONGEST)
+}
+
+/// What is left of an hourly limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Left {
+    pub(super) remaining: u64,
+    pub(super) limit: u64,
+    pub(super) resets_in: Duration,
+}
+
+/// What the headers say of the hourly limit, if they say all of it.
+pub(super) fn left(headers: &HeaderMap, now: SystemTime) -> Option<Left> {
+    let reset_ms = as_u64(headers, "x-ratelimit-reset")?.saturating_mul(1000);
+    Some(Left {
+        remaining: as_u64(headers, "x-ratelimit-remaining")?,
+        limit: as_u64(headers, "x-ratelimit-limit")?,
+        resets_in: Duration::from_millis(reset_ms.saturating_sub(unix_ms(now))).min(LONGEST),
+    })
 }
 
 fn message(body: &[u8]) -> String {

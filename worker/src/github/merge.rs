@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use sluice::github::{GitHubError, Merge, MergeMethod, MergeOutcome, PrState};
 
 use super::HttpGitHub;
+use super::budget::Priority;
+use super::client::Errand;
 use super::documents;
 use super::graphql::{Problem, Reply};
 use super::limits::{Failure, words};
@@ -89,10 +91,7 @@ impl HttpGitHub {
             "folder": folder(&merge.ask.path),
             "inFolder": !folder(&merge.ask.path).is_empty(),
         });
-        let reply = self
-            .client
-            .graphql("merge", &merge.ask.repository, documents::MERGE, &variables)
-            .await?;
+        let reply = self.client.graphql(&errand(merge), documents::MERGE, &variables).await?;
         let written = reply.data.get("merge").is_some_and(|answer| !answer.is_null());
         match reply.problems.first() {
             Some(problem) if !written => refused(problem),
@@ -108,11 +107,13 @@ impl HttpGitHub {
             "folder": folder(&merge.ask.path),
             "inFolder": !folder(&merge.ask.path).is_empty(),
         });
-        let (data, _) = self
-            .read::<Value>("merge", &merge.ask.repository, documents::STANDING, &variables)
-            .await?;
+        let (data, _) = self.read::<Value>(&errand(merge), documents::STANDING, &variables).await?;
         read_standing(data.pointer("/repository/pullRequest"))
     }
+}
+
+fn errand(merge: &Merge) -> Errand<'_> {
+    Errand::of(&merge.ask, "merge", Priority::Merge)
 }
 
 /// A refusal is told from a fault by its type, and refusals from each other by GitHub's words:

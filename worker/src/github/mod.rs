@@ -4,16 +4,19 @@
 //! request, and refuses octocrab's own retries: they repeat writes blindly.
 
 mod account;
+mod budget;
 mod checks;
 mod client;
 mod comments;
 mod cut;
+mod deliveries;
 mod doctor;
 mod documents;
 mod facts;
 mod graphql;
 mod limits;
 mod meaning;
+mod memory;
 mod merge;
 mod open;
 mod patience;
@@ -25,12 +28,13 @@ use std::sync::Arc;
 
 pub use account::Installed;
 use async_trait::async_trait;
+pub use budget::WriteLimits;
 pub use doctor::{Reached, Seen, TokenKind};
 pub use octocrab::secrecy::{ExposeSecret, SecretString};
 use sluice::clock::Clock;
 use sluice::github::{
-    Ask, Facts, GitHub, GitHubError, Merge, MergeOutcome, OpenPulls, Page, Report, ReportError,
-    Reported, Role,
+    Ask, Facts, GitHub, GitHubError, Merge, MergeOutcome, OpenPulls, Page, Redelivered, Report,
+    ReportError, Reported, Role,
 };
 use sluice::names::{Login, Repository};
 use sluice::observe::Observer;
@@ -69,6 +73,8 @@ pub struct Settings {
     pub app: Option<u64>,
     /// How long GitHub is waited for.
     pub patience: Patience,
+    /// How much of what creates content is asked of it.
+    pub limits: WriteLimits,
     /// Who is told of every request.
     pub observer: Arc<dyn Observer>,
     /// What o'clock it is.
@@ -156,8 +162,8 @@ impl GitHub for HttpGitHub {
         self.merge_pinned(merge).await
     }
 
-    async fn role(&self, repository: &Repository, login: &Login) -> Result<Role, GitHubError> {
-        rest::role(self, repository, login).await
+    async fn role(&self, ask: &Ask, login: &Login) -> Result<Role, GitHubError> {
+        rest::role(self, ask, login).await
     }
 
     async fn open_pulls(
@@ -166,5 +172,9 @@ impl GitHub for HttpGitHub {
         after: Option<&Page>,
     ) -> Result<OpenPulls, GitHubError> {
         self.read_open_pulls(repository, after).await
+    }
+
+    async fn redeliver(&self, since_ms: u64) -> Result<Option<Redelivered>, GitHubError> {
+        self.redeliver_since(since_ms).await
     }
 }

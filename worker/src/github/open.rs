@@ -9,7 +9,9 @@ use sluice::github::{GitHubError, MergedPull, OpenCheck, OpenPull, OpenPulls, Pa
 use sluice::names::{Login, PrNumber, Repository, Sha};
 
 use super::HttpGitHub;
+use super::budget::Priority;
 use super::checks::status;
+use super::client::Errand;
 use super::documents;
 use super::limits::Failure;
 use super::patience::Tries;
@@ -43,9 +45,9 @@ impl HttpGitHub {
             "suites": self.app.suites(),
             "withMerged": after.is_none(),
         });
-        let (viewed, problems) = self
-            .read::<Viewed<Listed>>("open_pulls", repository, documents::OPEN_PULLS, &variables)
-            .await?;
+        let errand = Errand::about(repository, "open_pulls", Priority::Comment);
+        let (viewed, problems) =
+            self.read::<Viewed<Listed>>(&errand, documents::OPEN_PULLS, &variables).await?;
         for problem in &problems {
             tracing::warn!(%repository, why = problem.message, "merged ones were not listed");
         }

@@ -10,7 +10,9 @@ use sluice::github::{
 };
 use sluice::names::NodeId;
 
+use super::budget::Priority;
 use super::checks::words_of;
+use super::client::Errand;
 use super::cut;
 use super::graphql::{Problem, Reply};
 use super::limits::Failure;
@@ -76,7 +78,11 @@ impl HttpGitHub {
         let (document, variables) = document(report, writes, self.client.clock.now());
         let reply = self
             .client
-            .graphql_in_part("report", &report.ask.repository, &document, &variables)
+            .graphql_in_part(
+                &Errand::of(&report.ask, "report", urgency(writes)),
+                &document,
+                &variables,
+            )
             .await?;
         let settled = settle(&reply, writes);
         match reply.limit {
@@ -115,6 +121,19 @@ impl HttpGitHub {
             }
         }
     }
+}
+
+/// How urgent what is left is: as the most urgent of it.
+fn urgency(writes: &[Write<'_>]) -> Priority {
+    let of = |write: &Write<'_>| match &write.effect {
+        Effect::Check(check) => match check.status {
+            CheckStatus::Completed(_) => Priority::Verdict,
+            _ if write.id.is_none() => Priority::Comment,
+            CheckStatus::Queued | CheckStatus::InProgress => Priority::Progress,
+        },
+        Effect::Comment(_) | Effect::Eyes => Priority::Comment,
+    };
+    writes.iter().filter(|write| !write.done).map(of).max().unwrap_or(Priority::Progress)
 }
 
 fn writes_of(report: &Report) -> Vec<Write<'_>> {

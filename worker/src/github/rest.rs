@@ -3,11 +3,12 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sluice::clock::unix_ms;
-use sluice::github::{GitHubError, Role};
-use sluice::names::{Login, Repository, Sha};
+use sluice::github::{Ask, GitHubError, Role};
+use sluice::names::{Login, Sha};
 
 use super::HttpGitHub;
-use super::client::encoded;
+use super::budget::Priority;
+use super::client::{Errand, encoded};
 use super::limits::{Failure, succeed};
 use super::patience::Tries;
 
@@ -15,7 +16,7 @@ use super::patience::Tries;
 /// among the branch's last hundred changes, or keeps none (GitHub Enterprise before 3.10).
 pub(super) async fn pushed_ms(
     github: &HttpGitHub,
-    repository: &Repository,
+    ask: &Ask,
     branch: &str,
     head: &Sha,
 ) -> Result<Option<u64>, Failure> {
@@ -25,8 +26,9 @@ pub(super) async fn pushed_ms(
         timestamp: String,
     }
     let branch = encoded(&format!("refs/heads/{branch}"));
-    let path = format!("/repos/{repository}/activity?ref={branch}&per_page=100");
-    let changes = match get::<Vec<Change>>(github, "facts", repository, (&path, "activity")).await {
+    let path = format!("/repos/{}/activity?ref={branch}&per_page=100", ask.repository);
+    let errand = Errand::of(ask, "facts", Priority::Verdict);
+    let changes = match get::<Vec<Change>>(github, &errand, (&path, "activity")).await {
         Err(Failure::Final(GitHubError::NotFound(_))) => return Ok(None),
         changes => changes?,
     };
@@ -44,7 +46,7 @@ pub(super) async fn pushed_ms(
 /// What an account may do.
 pub(super) async fn role(
     github: &HttpGitHub,
-    repository: &Repository,
+    ask: &Ask,
     login: &Login,
 ) -> Result<Role, GitHubError> {
     #[derive(Deserialize)]
@@ -53,12 +55,13 @@ pub(super) async fn role(
         #[serde(default)]
         role_name: Option<String>,
     }
-    let account = encoded(login.as_str());
+    let (repository, account) = (&ask.repository, encoded(login.as_str()));
     let path = format!("/repos/{repository}/collaborators/{account}/permission");
     let asked = format!("{login} in {repository}");
+    let errand = Errand::of(ask, "role", Priority::Verdict);
     let mut tries = Tries::new(github.client.clock.as_ref(), github.patience);
     let said = loop {
-        match get::<Permission>(github, "role", repository, (&path, &asked)).await {
+        match get::<Permission>(github, &errand, (&path, &asked)).await {
             Ok(said) => break said,
             Err(failure) => tries.after(failure).await?,
         }
@@ -83,11 +86,10 @@ fn named(role: &str) -> Option<Role> {
 
 async fn get<T: DeserializeOwned>(
     github: &HttpGitHub,
-    verb: &'static str,
-    repository: &Repository,
+    errand: &Errand<'_>,
     (path, asked): (&str, &str),
 ) -> Result<T, Failure> {
-    let answer = github.client.get(verb, repository, path).await?;
+    let answer = github.client.get(errand, path).await?;
     let answer = succeed(answer, asked, github.client.clock.now())?;
     serde_json::from_slice(&answer.body).map_err(|source| Failure::Ambiguous {
         what: "an answer of another shape than asked for".to_owned(),

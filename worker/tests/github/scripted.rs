@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use sluice::clock::{Clock, SystemClock};
 use sluice::observe::{Event, Observer, What};
-use sluice_worker::github::{Auth, HttpGitHub, Patience, SecretString, Settings};
+use sluice_worker::github::{Auth, HttpGitHub, Patience, SecretString, Settings, WriteLimits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -119,6 +119,7 @@ impl Scripted {
             auth: Auth::Token(SecretString::from(TOKEN)),
             app,
             patience: Patience { request: Duration::from_millis(500), ..Patience::default() },
+            limits: WriteLimits::NONE,
             observer: ears.clone(),
             clock: ears.clone(),
         });

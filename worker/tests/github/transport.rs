@@ -1,7 +1,7 @@
 //! Answers that are late, lost, cut or a limit; addresses and secrets.
 
 use sluice::github::{GitHub, GitHubError, Role};
-use sluice::names::{Login, Repository};
+use sluice::names::Login;
 
 use crate::canned::{ask, facts, report};
 use crate::scripted::{Say, Scripted, TOKEN, data, problem, status};
@@ -103,8 +103,7 @@ async fn an_enterprise_server_has_its_apis_side_by_side() {
     let role = Say::Answer(200, vec![], r#"{"permission":"read"}"#.to_owned());
     let town = Scripted::at("/api/v3", None, vec![data(&facts()), role]).await;
     town.github.facts(&ask()).await.unwrap();
-    let repository = Repository::new("acme/data").unwrap();
-    town.github.role(&repository, &Login::new("dependabot[bot]")).await.unwrap();
+    town.github.role(&ask(), &Login::new("dependabot[bot]")).await.unwrap();
     let requests = town.finish();
     assert_eq!(requests[0].line, "POST /api/graphql");
     let path = "/api/v3/repos/acme/data/collaborators/dependabot%5Bbot%5D/permission";
@@ -125,8 +124,7 @@ async fn roles_are_exact_and_custom_ones_fall_back() {
     for (answer, role) in cases {
         let limit = vec![("x-ratelimit-remaining", "4999")];
         let town = Scripted::says(vec![Say::Answer(200, limit, answer.to_owned())]).await;
-        let repository = Repository::new("acme/data").unwrap();
-        let said = town.github.role(&repository, &Login::new("carol")).await.unwrap();
+        let said = town.github.role(&ask(), &Login::new("carol")).await.unwrap();
         assert_eq!(said, role, "{answer}");
         assert_eq!(town.told(), [("role", 200, Some(4999))]);
         town.finish();

@@ -15,7 +15,7 @@ use sluice_sim::faults::{Answer, Matching};
 use sluice_sim::world;
 use sluice_sim::{Pr, Standin, StandinConfig};
 use sluice_worker::github::{
-    Auth, ExposeSecret as _, HttpGitHub, Patience, SecretString, Settings, SetupError,
+    Auth, ExposeSecret as _, HttpGitHub, Patience, SecretString, Settings, SetupError, WriteLimits,
 };
 
 use super::town::Town;
@@ -59,6 +59,7 @@ fn as_app(standin: &Standin, clock: Arc<Moved>) -> Settings {
         auth: Auth::App { id: StandinConfig::default().app.id, private_key },
         app: None,
         patience: Patience { request: Duration::from_secs(4), ..Patience::default() },
+        limits: WriteLimits::NONE,
         observer: Arc::new(Observers::default()),
         clock,
     }

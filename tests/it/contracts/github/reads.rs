@@ -6,7 +6,7 @@ use sluice::github::{
     Ask, Attempt, GitHub, GitHubError, MergeState, PrState, Report, ReviewDecision, ReviewState,
     Role,
 };
-use sluice::names::{Login, NodeId, PrNumber, Repository};
+use sluice::names::{Login, NodeId, PrNumber};
 use sluice_sim::faults::{Answer, Matching};
 use sluice_sim::world::{
     CheckConclusion, CheckRunChange, Kind, NewCheckRun, Protection, StatusState,
@@ -249,30 +249,30 @@ async fn what_is_not_there_is_not_found() {
 #[tokio::test]
 async fn roles_are_exact() {
     let town = Town::found().await;
-    let repository = Repository::new(town.repository.to_string()).unwrap();
+    let ask = town.ask(&town.pr("orders").await);
     for (login, role) in [("alice", Role::Write), ("BOB", Role::Maintain), ("acme", Role::Admin)] {
         let login = Login::new(login);
         if login.as_str() == "acme" {
             let owner = town.standin.user("acme");
             owner.joins(&town.repository, sluice_sim::world::Role::Admin).await.unwrap();
         }
-        assert_eq!(town.github.role(&repository, &login).await.unwrap(), role, "{login}");
+        assert_eq!(town.github.role(&ask, &login).await.unwrap(), role, "{login}");
     }
-    let stranger = town.github.role(&repository, &Login::new("mallory")).await.unwrap();
+    let stranger = town.github.role(&ask, &Login::new("mallory")).await.unwrap();
     assert!(stranger <= Role::Read, "{stranger:?}");
 }
 
 #[tokio::test]
 async fn three_disguises_of_a_limit_are_one_error() {
-    let town = Town::found().await;
-    let pr = town.pr("orders").await;
     let limited = |status, retry_after| Answer::RateLimited { status, retry_after };
     let cases = [
-        (limited(403, Some(Duration::from_secs(7))), 7),
+        (limited(403, Some(Duration::from_secs(70))), 70),
         (limited(429, None), 60),
         (Answer::GraphQlRateLimited, 1),
     ];
     for (answer, least) in cases {
+        let town = Town::found().await;
+        let pr = town.pr("orders").await;
         let spoil = move |world: &mut sluice_sim::World| {
             world.faults.answer(Matching::Any, 1, answer);
             Ok(())
@@ -283,5 +283,4 @@ async fn three_disguises_of_a_limit_are_one_error() {
             other => panic!("{answer:?}: {other:?}"),
         }
     }
-    town.facts(&pr).await;
 }

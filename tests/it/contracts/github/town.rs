@@ -12,7 +12,7 @@ use sluice::outcome::Conclusion;
 use sluice_sim::faults::{Answer, Matching};
 use sluice_sim::world::Role;
 use sluice_sim::{Actor, Oid, Pr, PrSpec, RepositoryName, Standin, StandinConfig};
-use sluice_worker::github::{Auth, HttpGitHub, Patience, SecretString, Settings};
+use sluice_worker::github::{Auth, HttpGitHub, Patience, SecretString, Settings, WriteLimits};
 
 /// The hidden text in our sticky comment.
 pub(super) const MARKER: &str = "<!-- sluice:warehouse -->";
@@ -46,15 +46,7 @@ pub(super) struct Town {
 
 impl Town {
     pub(super) async fn found() -> Self {
-        Self::around(StandinConfig::default(), |standin| Settings {
-            api_url: standin.url().to_owned(),
-            auth: Auth::Token(SecretString::from(standin.token())),
-            app: None,
-            patience: Patience::default(),
-            observer: Arc::new(Observers::default()),
-            clock: Arc::new(Impatient),
-        })
-        .await
+        Self::around(StandinConfig::default(), settings).await
     }
 
     /// The same in another stand-in, with another adapter.
@@ -86,6 +78,7 @@ impl Town {
             path: "warehouse".to_owned(),
             marker: MARKER.to_owned(),
             command: None,
+            job: None,
         }
     }
 
@@ -134,6 +127,19 @@ impl Town {
     pub(super) fn asked(&self, field: &str) -> usize {
         let requests = self.standin.requests();
         requests.iter().filter(|r| r.operations.iter().any(|name| name == field)).count()
+    }
+}
+
+/// An adapter of that stand-in.
+pub(super) fn settings(standin: &Standin) -> Settings {
+    Settings {
+        api_url: standin.url().to_owned(),
+        auth: Auth::Token(SecretString::from(standin.token())),
+        app: None,
+        patience: Patience::default(),
+        limits: WriteLimits::NONE,
+        observer: Arc::new(Observers::default()),
+        clock: Arc::new(Impatient),
     }
 }
 
