@@ -289,8 +289,8 @@ async fn a_look_that_was_not_stored_is_asked_for_by_the_next_sweep() {
 #[tokio::test]
 async fn a_sweep_that_fails_is_counted_and_stops_nothing() {
     let town = Town::start().await;
-    let limited = Answer::GraphQlRateLimited;
-    town.spoils(move |faults| faults.answer(Matching::GraphQl("OpenPulls".to_owned()), 1, limited))
+    let broken = Answer::Status(502);
+    town.spoils(move |faults| faults.answer(Matching::GraphQl("OpenPulls".to_owned()), 3, broken))
         .await;
     let pr = unnoticed(&town).await;
     let mut sweeper = Sweeper::of_all(&town.deps).remove(0);

@@ -199,7 +199,9 @@ async fn a_limit_that_came_with_data_is_still_a_limit() {
 async fn another_attempt_reads_before_it_creates() {
     let exists = written(&json!([suite("sluice", 12, "CR_1", "job-1")]), &json!([]));
     let made = json!({ "w1": comment_made() });
-    let town = Scripted::says(vec![half_limited(), data(&exists), data(&made)]).await;
+    let half = json!({ "w0": check_made(), "w1": null });
+    let refused = problem(&half, "FORBIDDEN", &["w1"], "was submitted too quickly");
+    let town = Scripted::says(vec![refused, data(&exists), data(&made)]).await;
     town.github.report(&with_comment()).await.unwrap_err();
     let again = Report { attempt: Attempt::Again, ..with_comment() };
     let reported = town.github.report(&again).await.unwrap();

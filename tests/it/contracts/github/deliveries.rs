@@ -55,24 +55,22 @@ fn is_taken(delivery: &Delivery) -> bool {
 }
 
 fn is_of_use(delivery: &Delivery) -> bool {
-    matches!(delivery.event.as_str(), "pull_request" | "issue_comment")
+    matches!(delivery.event.as_str(), "pull_request" | "check_suite" | "issue_comment")
 }
 
 #[tokio::test]
 async fn what_nobody_took_is_sent_again_under_its_old_id() {
     let town = app_town().await;
     receive(&town, usize::MAX, StatusCode::SERVICE_UNAVAILABLE).await;
-    // More than a page of them.
-    for number in 0..60 {
+    // More than a page of them, with the pushes, which nobody misses.
+    for number in 0..30 {
         let pr = town.pr(&format!("orders{number}")).await;
         town.mallory.comments(&pr, "/deploy").await.unwrap();
     }
-    for number in 60..70 {
-        town.pr(&format!("orders{number}")).await;
-    }
     town.standin.until_delivered(PATIENCE).await.unwrap();
     assert!(guids(&town, is_taken).is_empty(), "all were refused");
-    assert_eq!(guids(&town, is_of_use).len(), 130);
+    assert_eq!(guids(&town, is_of_use).len(), 90);
+    assert!(guids(&town, |_| true).len() > 100);
     receive(&town, 0, StatusCode::ACCEPTED).await;
     let (mut since_ms, mut again) = (0, 0);
     for _ in 0..4 {
@@ -83,7 +81,7 @@ async fn what_nobody_took_is_sent_again_under_its_old_id() {
         since_ms = redelivered.newest_ms;
         town.standin.until_delivered(PATIENCE).await.unwrap();
     }
-    assert_eq!((guids(&town, is_taken), again), (guids(&town, is_of_use), 130));
+    assert_eq!((guids(&town, is_taken), again), (guids(&town, is_of_use), 90));
 }
 
 #[tokio::test]
@@ -101,7 +99,7 @@ async fn what_was_refused_is_not_sent_again_nor_anything_for_ever() {
         town.standin.until_delivered(PATIENCE).await.unwrap();
         again += town.github.redeliver(0).await.unwrap().unwrap().again;
     }
-    assert_eq!(again, 3, "it had its chances");
+    assert_eq!(again, 2 * 3, "each had its chances");
 }
 
 #[tokio::test]
