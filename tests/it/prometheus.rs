@@ -51,6 +51,7 @@ const HAPPENED: &[&str] = &[
     "sluice_webhook_duration_seconds_count",
     "sluice_github_requests_total",
     "sluice_github_rate_limit_remaining",
+    "sluice_github_requests_per_job_count",
     "sluice_build_info",
 ];
 
@@ -62,6 +63,7 @@ const THERE: &[&str] = &[
     "sluice_refusals_total",
     "sluice_queue_depth",
     "sluice_queue_oldest_age_seconds",
+    "sluice_github_held_back_total",
 ];
 
 /// What only one role can know, and which.
