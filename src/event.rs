@@ -25,6 +25,9 @@ const MOST_PULL_REQUESTS: usize = 50;
 pub enum Translated {
     /// These jobs. Never empty.
     Jobs(Vec<Job>),
+    /// These, each for every project of its repository that its pull request concerns: which those
+    /// are is not in the payload. Never empty.
+    Spread(Vec<Job>),
     /// Nothing, for this reason.
     Ignored(Ignored),
 }
@@ -91,7 +94,7 @@ pub fn label(event: &str) -> &'static str {
     LABELS.into_iter().find(|known| *known == event).unwrap_or("other")
 }
 
-/// What the event comes to: one job for each project of its repository and each pull request.
+/// What the event comes to: one job for each pull request, and for each project that is meant.
 ///
 /// # Errors
 /// The payload is not JSON, or lacks what this event always carries.
@@ -123,9 +126,10 @@ pub fn translate(
         "push" => Err(Ignored::Push),
         _ => Err(Ignored::MergeGroup),
     };
-    Ok(wishes
-        .and_then(|wishes| jobs(&wishes, &projects))
-        .map_or_else(Translated::Ignored, Translated::Jobs))
+    Ok(match wishes.and_then(|wishes| jobs(&wishes, &projects)) {
+        Ok(jobs) => jobs,
+        Err(why) => Translated::Ignored(why),
+    })
 }
 
 /// A job of any project that is concerned.
@@ -144,21 +148,26 @@ enum What {
 
 type Wishes = Result<Vec<Wish>, Ignored>;
 
-fn jobs(wishes: &[Wish], projects: &[&Project]) -> Result<Vec<Job>, Ignored> {
+fn jobs(wishes: &[Wish], projects: &[&Project]) -> Result<Translated, Ignored> {
+    let shares = |project: &Project| project.shares_repository == SharesRepository::Yes;
+    if let ([first, ..], None) = (projects, wishes.iter().find(|wish| wish.check.is_some()))
+        && shares(first)
+    {
+        let jobs = wishes.iter().map(|wish| job(wish, &first.name));
+        return Ok(Translated::Spread(jobs.collect()));
+    }
     let of = |wish: &Wish| {
-        let concerned = projects.iter().filter(|project| concerns(wish, project));
-        concerned.map(|project| job(wish, &project.name)).collect::<Vec<_>>()
+        let meant = projects.iter().filter(|project| !shares(project) || is_of(wish, project));
+        meant.map(|project| job(wish, &project.name)).collect::<Vec<_>>()
     };
     let jobs: Vec<Job> = wishes.iter().flat_map(of).collect();
-    if jobs.is_empty() { Err(Ignored::OtherCheck) } else { Ok(jobs) }
+    if jobs.is_empty() { Err(Ignored::OtherCheck) } else { Ok(Translated::Jobs(jobs)) }
 }
 
 /// Where projects share a repository, a check's name ends in ` (project)`.
-fn concerns(wish: &Wish, project: &Project) -> bool {
-    match (&wish.check, project.shares_repository) {
-        (None, _) | (_, SharesRepository::No) => true,
-        (Some(check), SharesRepository::Yes) => check.ends_with(&format!(" ({})", project.name)),
-    }
+fn is_of(wish: &Wish, project: &Project) -> bool {
+    let end = format!(" ({})", project.name);
+    wish.check.as_ref().is_some_and(|check| check.ends_with(&end))
 }
 
 fn job(wish: &Wish, project: &ProjectName) -> Job {

@@ -26,6 +26,10 @@ pub struct Envelope {
     pub enqueued_ms: u64,
     /// The webhook delivery (or command line) it comes from, for tracing.
     pub cause: String,
+    /// Whether it is meant for every project of the repository that the pull request concerns: its
+    /// own is any of them then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spread: bool,
     /// What is to be done.
     pub job: Job,
 }
@@ -218,7 +222,14 @@ impl Envelope {
     /// A job on its way. `cause` is what it comes from: a webhook's delivery id, a command line.
     pub fn new(job: Job, cause: &str, now_ms: u64) -> Self {
         let cause: String = cause.chars().filter(char::is_ascii_graphic).take(100).collect();
-        Self { v: VERSION, id: job.id(&cause), enqueued_ms: now_ms, cause, job }
+        Self { v: VERSION, id: job.id(&cause), enqueued_ms: now_ms, cause, spread: false, job }
+    }
+
+    /// The same for every project of the repository that the pull request concerns.
+    #[must_use]
+    pub fn spread(self) -> Self {
+        let id = JobId::of_parts(&["spread", self.id.as_str()]);
+        Self { id, spread: true, ..self }
     }
 
     /// A job that follows from this one.

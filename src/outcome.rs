@@ -141,6 +141,8 @@ labels! {
         TestsFailed = "tests_failed",
         /// The head is in a fork.
         Fork = "fork",
+        /// It concerns other projects as well.
+        SeveralProjects = "several_projects",
     }
 }
 

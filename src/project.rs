@@ -16,6 +16,8 @@ pub struct Project {
     pub repository: Repository,
     /// Its folder in the repository, `/`-separated, empty for the root. Never absolute, never `..`.
     pub path: String,
+    /// What else in the repository it is made of: files and folders, written as `path` is.
+    pub also: Vec<String>,
     /// The interpreter that has the project's SQLMesh.
     pub python: Python,
     /// SQLMesh gateway, when not the configuration's default.

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use sluice::config::Config;
 use sluice::engine::{Engine, EngineError, Session, Source};
 use sluice::github::{
-    Ask, Facts, GitHub, GitHubError, Merge, MergeOutcome, MergeState, OpenPulls, Page, PrState,
-    Redelivered, Report, ReportError, Reported, Role,
+    Ask, Changed, Facts, GitHub, GitHubError, Merge, MergeOutcome, MergeState, OpenPulls, Page,
+    PrState, Redelivered, Report, ReportError, Reported, Role,
 };
 use sluice::names::{Login, NodeId, PolicySha, Repository, Sha};
 use sluice::observe::{Event, Observer, What};
@@ -90,6 +90,7 @@ fn facts(ask: &Ask) -> Result<Facts, GitHubError> {
         base_branch: "main".to_owned(),
         base: sha("b")?,
         base_project_tree: None,
+        changed: Changed::Unknown,
         policy: PolicySha::new("policy").map_err(|_| nothing())?,
         reviews: Vec::new(),
         merge_state: MergeState::Clean,

@@ -111,6 +111,7 @@ impl Setup {
             repository: Repository::new(REPOSITORY)?,
             path: String::new(),
             python: Python::Interpreter("python".into()),
+            also: vec![],
             gateway: None,
             pass_env: Vec::new(),
             max_sessions: 16,

@@ -42,6 +42,7 @@ fn project(mut section: Section<'_>, around: &Surroundings<'_>) -> Option<Projec
     let name = section.required("name", kinds::named(ProjectName::new));
     let repository = section.required("repository", kinds::named(Repository::new));
     let path = section.or("path", folder, String::new());
+    let also = section.or("also", kinds::list(inside), Vec::new());
     let python = python(&mut section, around);
     let gateway = section.optional("gateway", kinds::text);
     let pass_env = section.or("pass_env", kinds::list(kinds::variable), Vec::new());
@@ -55,6 +56,7 @@ fn project(mut section: Section<'_>, around: &Surroundings<'_>) -> Option<Projec
         name: name?,
         repository: repository?,
         path,
+        also,
         python: python?,
         gateway,
         pass_env,
@@ -81,6 +83,15 @@ fn folder(node: &Node) -> Result<String, String> {
         text if text.split('/').all(is_part) => Ok(text.to_owned()),
         _ => Err(EXPECTED.to_owned()),
     }
+}
+
+/// A file or a folder inside the repository, which is not all of it.
+fn inside(node: &Node) -> Result<String, String> {
+    folder(node).ok().filter(|path| !path.is_empty()).ok_or_else(|| {
+        "expected files and folders in the repository such as \"macros\" or \"dbt/seeds.csv\": \
+         relative, with /, without .."
+            .to_owned()
+    })
 }
 
 /// Exactly one of `python` and `requirements`.

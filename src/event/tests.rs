@@ -15,6 +15,7 @@ fn project(name: &str, repository: &str, shares_repository: SharesRepository) ->
         repository: Repository::new(repository).unwrap(),
         path: String::new(),
         python: Python::Interpreter("python3".into()),
+        also: vec![],
         gateway: None,
         pass_env: Vec::new(),
         max_sessions: 1,
@@ -52,6 +53,7 @@ fn in_words(translated: Translated) -> Vec<String> {
     };
     match translated {
         Translated::Jobs(jobs) => jobs.iter().map(words).collect(),
+        Translated::Spread(jobs) => jobs.iter().map(|job| format!("all: {}", words(job))).collect(),
         Translated::Ignored(ignored) => vec![ignored.label().to_owned()],
     }
 }

@@ -22,7 +22,7 @@ pub use report::{Attempt, CheckWrite, CommentWrite, Report, ReportError, Reporte
 #[async_trait]
 pub trait GitHub: Send + Sync {
     /// All facts about a pull request, as of now, in one request (two when a command is asked for,
-    /// more only for what is longer than a page).
+    /// more only for what is longer than a page, and for files that were renamed).
     async fn facts(&self, ask: &Ask) -> Result<Facts, GitHubError>;
 
     /// Makes the report visible: check runs, the sticky comment, a reaction; in one request.
@@ -70,6 +70,8 @@ pub struct Ask {
     pub marker: String,
     /// A comment whose author, text and age are wanted too.
     pub command: Option<NodeId>,
+    /// Whether all changed files are wanted, also where they are not among the first hundred.
+    pub files: bool,
     /// On behalf of which job, for what is counted; `None` outside any.
     pub job: Option<JobRef>,
 }
@@ -104,6 +106,8 @@ pub struct Facts {
     /// The tree of the project's folder at `base`; `None` when it has none. A base that moved
     /// elsewhere leaves it as it was.
     pub base_project_tree: Option<Sha>,
+    /// What it changes, against what it branched off.
+    pub changed: Changed,
     /// What the policy at `base` is read from: changes exactly when the configuration files do.
     pub policy: PolicySha,
     /// All reviews, oldest first.
@@ -120,6 +124,15 @@ pub struct Facts {
     pub comment: Option<Comment>,
     /// The command that was asked for, if it still exists on this pull request.
     pub command: Option<CommandFacts>,
+}
+
+/// The files that a pull request changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// All of them by their paths in the repository, a renamed one by both.
+    Files(Vec<String>),
+    /// They are more than were asked for, or than GitHub lists.
+    Unknown,
 }
 
 /// Where a pull request stands.

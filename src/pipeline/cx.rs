@@ -18,7 +18,7 @@ use crate::observe::{Event, JobRef, What};
 use crate::outcome::{Reason, Refusal, Stage, StageOutcome, Stop};
 use crate::pipeline::Deps;
 use crate::policy::Policy;
-use crate::project::Project;
+use crate::project::{Project, SharesRepository};
 use crate::queue::QueueError;
 
 /// One job, being run.
@@ -137,8 +137,13 @@ impl Cx<'_> {
             path: self.project.path.clone(),
             marker: crate::render::comment::marker(&self.project),
             command: command.cloned(),
+            files: !self.project.path.is_empty() || self.shares_repository(),
             job: Some(self.job.clone()),
         }
+    }
+
+    fn shares_repository(&self) -> bool {
+        self.project.shares_repository == SharesRepository::Yes
     }
 
     /// The policy that goes with the facts.

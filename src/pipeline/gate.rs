@@ -18,6 +18,7 @@ use crate::pipeline::cx::{Cx, Ended};
 use crate::pipeline::judge::{self, GateState};
 use crate::pipeline::turn::in_turn;
 use crate::policy::Policy;
+use crate::policy::concern::concerns;
 use crate::redact::Redactor;
 use crate::render::checks::{self, CheckKind, Said};
 use crate::render::deploy;
@@ -88,6 +89,10 @@ async fn open(cx: &Cx<'_>, check: &GateCheck) -> Result<Option<(Facts, Arc<Polic
     if let Some(head) = check.head.as_ref().filter(|head| **head != facts.head) {
         cx.note(format!("{} was replaced by {}", head.short(), facts.head.short()));
         return Err(Stop::Superseded(facts.head));
+    }
+    if !concerns(&cx.project, &facts.changed) {
+        // The look that follows says so.
+        return Ok(None);
     }
     let policy = cx.policy(&facts).await?;
     if is_made(cx, &facts, check) {

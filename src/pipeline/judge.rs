@@ -4,6 +4,8 @@
 //! the deploy. Every event leads here, and so does the end of a full gate check: whoever of gate
 //! and approval comes last sees the other's result, which was written before this read.
 
+use std::sync::Arc;
+
 use crate::clock::unix_ms;
 use crate::github::{Check, CheckStatus, Facts, PrState, Role};
 use crate::job::{Deploy, GateCheck, Job, Refresh, Scope};
@@ -14,10 +16,13 @@ use crate::pipeline::board::Board;
 use crate::pipeline::cx::{Cx, Ended, stop_of_github};
 use crate::pipeline::deploy::clear::reservation;
 use crate::pipeline::left_open;
+use crate::pipeline::route;
 use crate::pipeline::sticky;
 use crate::pipeline::turn::in_turn;
 use crate::policy::approval::{self, Approval};
 use crate::policy::clearance::{self, Question};
+use crate::policy::concern::concerns;
+use crate::policy::files;
 use crate::policy::{BotOptions, Policy};
 use crate::project::Project;
 use crate::render::checks::{self, CheckKind, Said};
@@ -52,6 +57,9 @@ async fn look(cx: &Cx<'_>) -> Result<(), Stop> {
             cx.note("the pull request is closed: nothing to judge");
             return Ok(());
         }
+    }
+    if !concerns(&cx.project, &facts.changed) {
+        return route::pass_by(cx, &facts, &[Arc::clone(&cx.project)]).await;
     }
     let policy = cx.policy(&facts).await?;
     let board = Board::new(cx, &facts);
@@ -91,7 +99,12 @@ pub(crate) async fn judge(
         ask_for_gate(cx, facts, policy, board).await?;
     }
     if !policy.approvers.is_empty() {
-        board.say(CheckKind::Approval, checks::approval(&approval));
+        let edited = files::changed(&cx.project, &facts.changed);
+        let said = checks::approval(&approval);
+        board.say(
+            CheckKind::Approval,
+            checks::with_changed_policy(said, &edited, &facts.base_branch),
+        );
     }
     let next = match &gate {
         GateState::Missing | GateState::Running if !facts.fork => {
@@ -225,6 +238,7 @@ async fn ask_for_deploy(
         head: &facts.head,
         role: commenter_role(cx, facts, policy).await?,
         gate: gate.result(),
+        others: &route::others(cx, facts),
     };
     match clearance::decide(&question) {
         // The head that prod is kept for was cleared when it was applied: its deploy goes on.

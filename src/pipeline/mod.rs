@@ -35,6 +35,7 @@ mod gate;
 mod judge;
 mod left_open;
 pub mod missed;
+mod route;
 mod standing;
 mod sticky;
 pub mod sweep;
@@ -205,6 +206,9 @@ fn of_nobody(envelope: &Envelope, attempts_left: u32) -> Disposition {
 
 async fn run(cx: &Cx<'_>) -> Result<(), Stop> {
     let limit = cx.deps.settings.gate_timeout;
+    if cx.envelope.spread {
+        return cx.within(limit, route::run(cx)).await;
+    }
     match &cx.envelope.job {
         // A gate check's time is for what it runs: it has to say that it was over.
         Job::GateCheck(check) if check.scope == Scope::Full => Box::pin(gate::run(cx, check)).await,

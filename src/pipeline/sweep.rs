@@ -212,7 +212,7 @@ impl Sweeper {
             needy.insert(pull_of.clone());
             if let Some(asked) = self.to_be_asked(deps, (&pull_of, head.as_ref()), Need::Cleanup) {
                 let job = Cleanup { project: project.name.clone(), pr: *pr };
-                ask_for(deps, Job::Cleanup(job), Need::Cleanup).await?;
+                ask_for(deps, Job::Cleanup(job), Need::Cleanup, false).await?;
                 self.asked.insert(pull_of, asked);
                 cleanups += 1;
             }
@@ -228,10 +228,20 @@ impl Sweeper {
         (pulls, merged): (&[OpenPull], &[MergedPull]),
         needy: &mut BTreeSet<(ProjectName, PrNumber)>,
     ) -> Result<usize, SweepError> {
-        let mut looks = 0;
-        for (project, busy) in projects {
-            let open =
-                pulls.iter().map(|pull| (pull.number, &pull.head, needs_look(pull, project, busy)));
+        let (mut looks, is_shared) = (0, self.is_shared());
+        let names: BTreeSet<String> =
+            self.projects.iter().flat_map(|project| checks::names(project)).collect();
+        for (place, (project, busy)) in projects.iter().enumerate() {
+            let is_first = place == 0;
+            let open = pulls.iter().map(|pull| {
+                let seen = pull.checks.iter().any(|check| names.contains(&check.name));
+                let need = needs_look(pull, project, busy).filter(|need| {
+                    // Which projects a head concerns that nobody has seen is found out once for
+                    // all; of one that was seen, who shows nothing is not concerned.
+                    *need != Need::Checks || !is_shared || (is_first && !seen)
+                });
+                (pull.number, &pull.head, need)
+            });
             let merged = merged.iter().map(|pull| {
                 let need = was_left(pull, project, busy).then_some(Need::Deploy);
                 (pull.number, &pull.head, need)
@@ -241,7 +251,8 @@ impl Sweeper {
                 let pull_of = (project.name.clone(), number);
                 needy.insert(pull_of.clone());
                 if let Some(asked) = self.to_be_asked(deps, (&pull_of, Some(head)), need) {
-                    ask_for(deps, look(project, number), need).await?;
+                    let spread = need == Need::Checks && is_shared;
+                    ask_for(deps, look(project, number), need, spread).await?;
                     // Not before it is stored: who notes it first forgets it when that fails.
                     self.asked.insert(pull_of, asked);
                     looks += 1;
@@ -249,6 +260,11 @@ impl Sweeper {
             }
         }
         Ok(looks)
+    }
+
+    /// Whether the repository holds several projects.
+    fn is_shared(&self) -> bool {
+        self.projects.len() > 1
     }
 
     /// What is to be noted once it is asked; `None` when the same was asked not long ago.
@@ -334,9 +350,10 @@ fn look(project: &Project, pr: PrNumber) -> Job {
     })
 }
 
-async fn ask_for(deps: &Deps, job: Job, need: Need) -> Result<(), SweepError> {
+async fn ask_for(deps: &Deps, job: Job, need: Need, spread: bool) -> Result<(), SweepError> {
     let now = deps.clock.now();
     let envelope = Envelope::new(job, &format!("sweep-{}", unix_ms(now)), unix_ms(now));
+    let envelope = if spread { envelope.spread() } else { envelope };
     deps.publish(&envelope).await?;
     tracing::info!(job = %envelope.id, pr = %envelope.job.pr(), ?need, "a sweep asks for a job");
     Ok(())

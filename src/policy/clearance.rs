@@ -8,7 +8,7 @@ use super::approval::{self, Approval};
 use super::signal::{self, Signal};
 use super::words::quoted;
 use crate::github::{Facts, PrState, Role};
-use crate::names::{Login, PolicySha, Sha};
+use crate::names::{Login, PolicySha, ProjectName, Sha};
 use crate::outcome::{Reason, Refusal};
 use crate::project::Project;
 use crate::seal::{GateOutcome, GateResult};
@@ -74,13 +74,15 @@ pub struct Question<'a> {
     pub role: Option<Role>,
     /// The gate's result as it stands on GitHub.
     pub gate: Option<&'a GateResult>,
+    /// Other projects that the pull request concerns as well.
+    pub others: &'a [ProjectName],
 }
 
 /// Clears the head, or says everything that is in the way, the most final reason first.
 pub fn decide(question: &Question<'_>) -> Result<Cleared, Vec<Refusal>> {
     let Question { facts, policy, project, .. } = *question;
     let mut refusals: Vec<Refusal> =
-        [state(facts), head(question), fork(facts), base(facts, policy)]
+        [state(facts), head(question), fork(facts), base(facts, policy), alone(question)]
             .into_iter()
             .flatten()
             .collect();
@@ -150,6 +152,24 @@ fn fork(facts: &Facts) -> Option<Refusal> {
 
 fn base(facts: &Facts, policy: &Policy) -> Option<Refusal> {
     (!policy.is_production(&facts.base_branch)).then(|| signal::not_production(facts, policy))
+}
+
+/// Whoever deploys merges. What is merged for one project would be on the base branch of the others
+/// before their prod runs it, and nothing would hold back what is deployed there meanwhile.
+fn alone(question: &Question<'_>) -> Option<Refusal> {
+    let names = || std::iter::once(&question.project.name).chain(question.others);
+    (!question.others.is_empty()).then(|| {
+        let names: Vec<String> = names().map(|name| quoted(name.as_str())).collect();
+        Refusal::new(
+            Reason::SeveralProjects,
+            format!(
+                "It changes {} projects ({}), which are deployed one by one: make it a pull \
+                 request for each of them.",
+                names.len(),
+                names.join(", "),
+            ),
+        )
+    })
 }
 
 /// The sentence of a missing approval, for a refusal.

@@ -5,6 +5,8 @@
 
 pub mod approval;
 pub mod clearance;
+pub mod concern;
+pub mod files;
 pub mod mergeability;
 pub mod signal;
 #[cfg(test)]

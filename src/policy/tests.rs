@@ -3,6 +3,7 @@
 
 mod approval;
 mod clearance;
+mod concern;
 mod facts_table;
 mod mergeability;
 mod signal;

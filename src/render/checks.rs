@@ -3,7 +3,9 @@
 //! Owns names and titles that teams have in their protection rules and tools. Refuses to know when
 //! a check run is written, and how.
 
-pub use super::gate::{PrEnvironment, approval, lint, pr_environment, prod_plan, tests};
+pub use super::gate::{
+    PrEnvironment, approval, lint, pr_environment, prod_plan, tests, with_changed_policy,
+};
 use super::markdown::{code, cut, fenced, foreign, sentence};
 use super::models;
 use crate::engine::Plan;

@@ -3,8 +3,8 @@
 //! Owns the telling of lint, unit tests, approval, PR environment and preview. Refuses to know what
 //! they mean for a deploy. Reached through [`super::checks`].
 
-use super::checks::{Said, plan_text};
-use super::markdown::{code, fenced, sentence};
+use super::checks::{MOST_SUMMARY, Said, plan_text};
+use super::markdown::{code, cut, fenced, sentence};
 use super::models;
 use crate::engine::{LintReport, Plan, TestReport};
 use crate::names::{Environment, Login};
@@ -93,6 +93,24 @@ pub fn approval(approval: &Approval) -> Said {
             Said::concluded(Conclusion::Failure, title, &parts.join("\n\n"))
         }
     }
+}
+
+/// The same, where the pull request changes the configuration that names the approvers: what it
+/// says counts when it is merged, and not before.
+#[must_use]
+pub fn with_changed_policy(said: Said, files: &[&str], base_branch: &str) -> Said {
+    if files.is_empty() {
+        return said;
+    }
+    let files: Vec<String> = files.iter().map(|file| code(file)).collect();
+    let summary = format!(
+        "{}\n\nThis pull request changes {}. Approvers and bot options are those of {} until it is \
+         merged.",
+        said.summary,
+        files.join(", "),
+        code(base_branch),
+    );
+    Said { summary: cut(&summary, MOST_SUMMARY), ..said }
 }
 
 fn bullets(logins: &[Login]) -> String {

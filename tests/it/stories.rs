@@ -11,6 +11,7 @@ mod faults;
 mod held;
 mod kept;
 mod merges;
+mod monorepo;
 mod once;
 mod order;
 mod reserved;

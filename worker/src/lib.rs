@@ -3,7 +3,6 @@
 mod assemble;
 pub mod checkout;
 mod command;
-mod configuration;
 pub mod engine;
 pub mod github;
 pub mod privacy;

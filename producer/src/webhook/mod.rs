@@ -79,7 +79,12 @@ impl Producer {
         let headers = Headers::of(&head.headers)?;
         match event::translate(headers.event, body.bytes(), &self.settings.projects) {
             Ok(Translated::Ignored(why)) => Ok(Answer::Ignored(why)),
-            Ok(Translated::Jobs(jobs)) => self.store(&headers.delivery, jobs).await,
+            Ok(Translated::Jobs(jobs)) => {
+                self.store(&headers.delivery, jobs, |envelope| envelope).await
+            }
+            Ok(Translated::Spread(jobs)) => {
+                self.store(&headers.delivery, jobs, Envelope::spread).await
+            }
             Err(error) => {
                 let delivery = headers.delivery;
                 tracing::warn!(%delivery, event = headers.event, %error, "webhook is malformed");
@@ -88,8 +93,14 @@ impl Producer {
         }
     }
 
-    async fn store(&self, delivery: &DeliveryId, jobs: Vec<Job>) -> Result<Answer, Answer> {
-        let stored = timeout(self.settings.limits.store_within, self.store_once(delivery, jobs));
+    async fn store(
+        &self,
+        delivery: &DeliveryId,
+        jobs: Vec<Job>,
+        meant: fn(Envelope) -> Envelope,
+    ) -> Result<Answer, Answer> {
+        let stored = self.store_once(delivery, jobs, meant);
+        let stored = timeout(self.settings.limits.store_within, stored);
         match stored.await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
@@ -108,6 +119,7 @@ impl Producer {
         &self,
         delivery: &DeliveryId,
         jobs: Vec<Job>,
+        meant: fn(Envelope) -> Envelope,
     ) -> Result<Answer, QueueError> {
         let mut hasher = DefaultHasher::new();
         delivery.hash(&mut hasher);
@@ -118,7 +130,7 @@ impl Producer {
         }
         for job in jobs {
             let now = unix_ms(self.deps.clock.now());
-            let envelope = Envelope::new(job, delivery.as_str(), now);
+            let envelope = meant(Envelope::new(job, delivery.as_str(), now));
             self.deps.queue.publish(&envelope).await?;
             self.tell(Some(&envelope), What::Published);
         }

@@ -261,6 +261,7 @@ pub(crate) fn project(name: &str) -> Project {
         repository: Repository::new("acme/warehouse").unwrap(),
         path: String::new(),
         python: Python::Interpreter("python3".into()),
+        also: vec![],
         gateway: None,
         pass_env: Vec::new(),
         max_sessions: 1,

@@ -71,6 +71,7 @@ fn board(answers: Vec<Result<Reported, ReportError>>) -> (Arc<Scripted>, Shared)
         path: ".".to_owned(),
         marker: "<!-- ours -->".to_owned(),
         command: None,
+        files: false,
         job: None,
     };
     let names = [(CheckKind::Linter, "lint"), (CheckKind::UnitTests, "test")];

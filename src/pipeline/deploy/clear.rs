@@ -12,6 +12,7 @@ use crate::outcome::{Stage, Stop};
 use crate::pipeline::board::Board;
 use crate::pipeline::cx::Cx;
 use crate::pipeline::judge;
+use crate::pipeline::route;
 use crate::policy::Policy;
 use crate::policy::clearance::{self, Cleared, Question};
 
@@ -118,6 +119,7 @@ pub(crate) async fn decide(
         head: &job.head,
         role: judge::commenter_role(cx, facts, policy).await?,
         gate: gate.result(),
+        others: &route::others(cx, facts),
     };
     clearance::decide(&question).map_err(Stop::Refused)
 }

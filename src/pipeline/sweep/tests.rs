@@ -11,6 +11,7 @@ fn project(shares_repository: SharesRepository) -> Project {
         repository: Repository::new("acme/w").unwrap(),
         path: String::new(),
         python: Python::Interpreter("python3".into()),
+        also: vec![],
         gateway: None,
         pass_env: Vec::new(),
         max_sessions: 1,

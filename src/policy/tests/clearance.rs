@@ -19,7 +19,8 @@ fn judged(
     gate: Option<&GateResult>,
 ) -> Result<Cleared, Vec<Reason>> {
     let (project, head) = (project(), sha(HEAD));
-    let question = Question { facts, policy, project: &project, head: &head, role: None, gate };
+    let question =
+        Question { facts, policy, project: &project, head: &head, role: None, gate, others: &[] };
     decide(&question).map_err(|refusals| reasons(&refusals))
 }
 
@@ -161,6 +162,7 @@ fn the_sentences_read_well_together() {
         head: &head,
         role: None,
         gate: None,
+        others: &[],
     };
     let sentences: Vec<String> =
         decide(&question).unwrap_err().into_iter().map(|refusal| refusal.sentence).collect();
@@ -229,7 +231,7 @@ proptest! {
         let (project, head) = (project(), sha(HEAD));
         let (facts, gate) = (&world.facts, world.gate.as_ref());
         let (project, policy, role) = (&project, &policy, world.role);
-        match decide(&Question { facts, policy, project, head: &head, role, gate }) {
+        match decide(&Question { facts, policy, project, head: &head, role, gate, others: &[] }) {
             Err(refusals) => prop_assert!(!refusals.is_empty()),
             Ok(cleared) => {
                 prop_assert_eq!(&facts.state, &PrState::Open);

@@ -3,7 +3,9 @@
 //! The pull request: number 7 by alice, from `tidy-orders` at `HEAD` into `main` at `BASE`, clean,
 //! with nothing said about it. The policy: carol and dave are required approvers, `/deploy` is on.
 
-use crate::github::{CommandFacts, Facts, MergeMethod, MergeState, PrState, Review, ReviewState};
+use crate::github::{
+    Changed, CommandFacts, Facts, MergeMethod, MergeState, PrState, Review, ReviewState,
+};
 use crate::names::{Login, NodeId, PolicySha, PrNumber, ProjectName, Repository, Sha};
 use crate::policy::{BotOptions, Policy};
 use crate::project::{Approvals, OldHead, Project, Python, SharesRepository};
@@ -41,6 +43,7 @@ pub(super) fn facts() -> Facts {
         base_branch: "main".into(),
         base: sha(BASE),
         base_project_tree: Some(sha("7ee")),
+        changed: Changed::Unknown,
         policy: PolicySha::new("90110").unwrap(),
         reviews: vec![],
         merge_state: MergeState::Clean,
@@ -123,6 +126,7 @@ pub(super) fn project() -> Project {
         name: ProjectName::new("warehouse").unwrap(),
         repository: Repository::new("acme/monorepo").unwrap(),
         path: "warehouse".into(),
+        also: vec![],
         python: Python::Interpreter("python".into()),
         gateway: None,
         pass_env: vec![],

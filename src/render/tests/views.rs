@@ -20,6 +20,7 @@ pub(super) fn project(shares_repository: SharesRepository) -> Project {
         repository: Repository::new("acme/monorepo").unwrap(),
         path: "warehouse".into(),
         python: Python::Interpreter("python".into()),
+        also: vec![],
         gateway: None,
         pass_env: vec![],
         max_sessions: 1,

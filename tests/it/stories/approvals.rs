@@ -113,6 +113,10 @@ async fn a_change_that_names_its_own_approver_is_not_obeyed() {
     town.until_gated(&pr).await;
     town.mallory.approves(&pr).await.unwrap();
     town.commands(&town.mallory, &pr, "/deploy").await;
+    town.until_quiet().await;
+    let says = town.says(&pr, APPROVAL);
+    let told = "changes `config.yaml`. Approvers and bot options are those of `main` until it is";
+    assert!(says.contains(told), "{says}");
     is_held(town, &pr).await;
 }
 

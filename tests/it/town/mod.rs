@@ -90,11 +90,17 @@ impl Town {
         let github = Standin::start(StandinConfig::default()).await.unwrap();
         let config = written(&setup.policy);
         let models = [("orders", "SELECT 1 AS order_id\n"), ("revenue", "SELECT 1 AS revenue\n")];
-        let files = [
-            ("config.yaml", config.as_str()),
-            ("models/orders.sql", models[0].1),
-            ("models/revenue.sql", models[1].1),
-        ];
+        let mut files = vec![("README.md".to_owned(), "Our data.\n")];
+        for project in setup.projects() {
+            let folder = match project.path.as_str() {
+                "" => String::new(),
+                path => format!("{path}/"),
+            };
+            files.push((format!("{folder}config.yaml"), config.as_str()));
+            let models = models.map(|(name, sql)| (format!("{folder}models/{name}.sql"), sql));
+            files.extend(models);
+        }
+        let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
         let repository = github.repository("acme/warehouse").with_files(&files).await.unwrap();
         let [alice, bob, carol, mallory] =
             ["alice", "bob", "carol", "mallory"].map(|login| github.user(login));

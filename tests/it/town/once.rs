@@ -23,8 +23,12 @@ fn of_pull(repository: &Repository, (number, pull): (u64, &PullRequest), app: &s
     for run in repository.runs_of(&pull.head_oid).filter(|run| run.app == app) {
         *shown.entry(format!("check run {}", run.name)).or_default() += 1;
     }
-    let ours = repository.comments_of(number).filter(|comment| comment.body.contains(COMMENT));
-    shown.insert("sticky comment".to_owned(), ours.count());
+    for comment in repository.comments_of(number) {
+        if let Some((_, whose)) = comment.body.split_once(COMMENT) {
+            let whose = whose.split_once("-->").map_or(whose, |(project, _)| project);
+            *shown.entry(format!("sticky comment{whose}")).or_default() += 1;
+        }
+    }
     let twice = shown.into_iter().filter(|(_, times)| *times > 1);
     twice.map(|(what, times)| format!("#{number}: {times} × {what}")).collect()
 }

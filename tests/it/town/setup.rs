@@ -45,6 +45,8 @@ pub const GRACES: Graces = Graces { gate: GRACE, deploy: GRACE, border: GRACE };
 pub struct Setup {
     pub policy: Policy,
     pub project: Project,
+    /// Others in the same repository.
+    pub others: Vec<Project>,
     pub slots: Slots,
     pub graces: Graces,
     /// What remembers runs; what a process of its own remembers, unless said otherwise.
@@ -67,6 +69,7 @@ impl Default for Setup {
         Self {
             policy: policy(),
             project: project(),
+            others: Vec::new(),
             slots: Slots { approval: 8, gate: 4, deploy: 2 },
             graces: GRACES,
             ledger: Arc::new(MemoryLedger::default()),
@@ -83,6 +86,24 @@ impl Default for Setup {
 }
 
 impl Setup {
+    /// A monorepo: `warehouse` and `finance`, each in its folder.
+    pub fn monorepo() -> Self {
+        let in_folder = |name: &str| Project {
+            name: ProjectName::new(name).unwrap(),
+            path: name.to_owned(),
+            shares_repository: SharesRepository::Yes,
+            ..project()
+        };
+        let also = vec!["macros".to_owned()];
+        let finance = Project { also, ..in_folder("finance") };
+        Self { project: in_folder("warehouse"), others: vec![finance], ..Self::default() }
+    }
+
+    /// All projects.
+    pub fn projects(&self) -> Vec<Project> {
+        std::iter::once(&self.project).chain(&self.others).cloned().collect()
+    }
+
     /// What the pipelines are told of it.
     pub fn settings(&self) -> Settings {
         let [ttl, renew, fence, delay] = [4000, 200, 2000, 500].map(Duration::from_millis);
@@ -143,6 +164,7 @@ fn project() -> Project {
         repository: Repository::new("acme/warehouse").unwrap(),
         path: String::new(),
         python: Python::Interpreter("python".into()),
+        also: vec![],
         gateway: None,
         pass_env: Vec::new(),
         max_sessions: 8,
@@ -168,7 +190,8 @@ impl Behind {
     pub(super) fn new(setup: &Setup, github: &Standin, folder: &Path) -> Self {
         let clock = Arc::new(SystemClock);
         let heard = Arc::new(Heard::default());
-        let names = [setup.project.name.clone()];
+        let projects = setup.projects();
+        let names: Vec<ProjectName> = projects.iter().map(|one| one.name.clone()).collect();
         let metrics = Arc::new(Metrics::new(&names, "test").unwrap());
         let observer = Arc::new(Observers::new(vec![heard.clone(), metrics.clone()]));
         let queue = Arc::new(MemoryQueue::new(clock.clone(), retry(setup)));
@@ -202,7 +225,7 @@ impl Behind {
             observer,
             ledger: setup.ledger.clone(),
             pauses: Arc::new(MemoryPauses::default()),
-            projects: Arc::new([Arc::new(setup.project.clone())]),
+            projects: projects.iter().cloned().map(Arc::new).collect(),
             settings: Arc::new(setup.settings()),
         };
         let producer = (producer_settings(setup), producer);
@@ -230,7 +253,7 @@ pub fn producer_settings(setup: &Setup) -> sluice_producer::Settings {
     sluice_producer::Settings {
         listen: ([127, 0, 0, 1], 0).into(),
         webhook_secrets: vec![Secret::new(SECRET)],
-        projects: Arc::new([setup.project.clone()]),
+        projects: setup.projects().into(),
         linger: Duration::ZERO,
         limits: Limits::default(),
     }

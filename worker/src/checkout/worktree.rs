@@ -15,7 +15,7 @@ use super::mirror::Mirror;
 use super::process::Input;
 use super::site::{Plot, Site};
 use super::stamp;
-use crate::configuration::{CODE, DATA};
+use sluice::policy::files::{CODE, DATA};
 
 /// Files of a merged tree, which are gone when this is dropped.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::header::{ACCEPT, AUTHORIZATION, IF_NONE_MATCH};
+use http::header::{ACCEPT, AUTHORIZATION, IF_NONE_MATCH, LINK};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use octocrab::Octocrab;
@@ -239,8 +239,13 @@ impl Client {
         self.send(call, &signature).await
     }
 
-    /// A path of the server as one of its REST API; `None` when it is not there.
-    pub(super) fn below_the_api(&self, path: &str) -> Option<String> {
+    /// The path of the next page. GitHub links to it as a whole address: only what is behind the
+    /// host is asked for, and only below our API.
+    pub(super) fn next_page_of(&self, headers: &HeaderMap) -> Option<String> {
+        let links = headers.get(LINK)?.to_str().ok()?;
+        let next = links.split(',').find(|link| link.contains("rel=\"next\""))?;
+        let url: Uri = next.split_once('<')?.1.split_once('>')?.0.parse().ok()?;
+        let path = url.path_and_query()?.as_str();
         path.strip_prefix(self.rest.as_str()).map(str::to_owned)
     }
 

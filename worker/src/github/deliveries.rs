@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use http::{HeaderMap, Method, Uri};
+use http::Method;
 use serde::Deserialize;
 use serde_json::json;
 use sluice::clock::unix_ms;
@@ -99,16 +99,7 @@ impl HttpGitHub {
             let at = humantime::parse_rfc3339(&attempt.delivered_at);
             at.map(|at| (unix_ms(at), attempt)).map_err(|source| odd(Box::new(source)))
         });
-        Ok((timed.collect::<Result<_, _>>()?, self.next_page_of(&answer.headers)))
-    }
-
-    /// The path of the next page. GitHub links to it as a whole address: only what is behind the
-    /// host is asked for, and only below our API.
-    fn next_page_of(&self, headers: &HeaderMap) -> Option<String> {
-        let links = headers.get(http::header::LINK)?.to_str().ok()?;
-        let next = links.split(',').find(|link| link.contains("rel=\"next\""))?;
-        let url: Uri = next.split_once('<')?.1.split_once('>')?.0.parse().ok()?;
-        self.client.below_the_api(url.path_and_query()?.as_str())
+        Ok((timed.collect::<Result<_, _>>()?, self.client.next_page_of(&answer.headers)))
     }
 
     async fn send_again(&self, id: u64) -> Result<(), GitHubError> {

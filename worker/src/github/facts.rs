@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sluice::clock::unix_ms;
-use sluice::github::{Ask, CommandFacts, Comment, Facts, GitHubError};
+use sluice::github::{Ask, Changed, CommandFacts, Comment, Facts, GitHubError};
 use sluice::names::{Login, NodeId, PrNumber, Sha};
 
 use super::budget::Priority;
@@ -20,7 +20,7 @@ use super::meaning::{alias, folder, policy, project_tree, reviews, state};
 use super::patience::Tries;
 use super::shape::{self, Contexts, HeadCommit, Viewed, Written};
 use super::{HttpGitHub, rest};
-use crate::configuration;
+use sluice::policy::files as configuration;
 
 /// Pages of a hundred checks and statuses that are read after the first.
 const MORE_PAGES: usize = 9;
@@ -64,6 +64,10 @@ impl HttpGitHub {
             required.unread("the base branch's rules, which this account may not read");
         }
         let command = self.command(ask, &pr, viewed.command).await?;
+        let changed = match pr.files.take() {
+            Some(listed) => self.changed(ask, listed).await?,
+            None => Changed::Unknown,
+        };
         let checks = commit.map(|commit| self.app.runs(commit, &viewer)).unwrap_or_default();
         let target = pr.base_ref.as_ref().and_then(|base| base.target.as_ref());
         let base_project_tree = target
@@ -71,6 +75,7 @@ impl HttpGitHub {
         Ok(Facts {
             policy: policy(target, &pr.base_ref_oid)?,
             base_project_tree,
+            changed,
             base: target.map_or_else(|| pr.base_ref_oid.clone(), |target| target.oid.clone()),
             required_pending: required.pending(pr.base_ref.as_ref()),
             state: state(&pr.standing, &ask.path)?,

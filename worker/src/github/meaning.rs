@@ -10,7 +10,7 @@ use sluice::names::{PolicySha, Sha};
 use super::limits::Failure;
 use super::open::moment;
 use super::shape::{self, BaseCommit, Object, Standing};
-use crate::configuration::{CODE, DATA};
+use sluice::policy::files::{CODE, DATA};
 
 /// The project's folder as git names it; empty for the repository itself.
 pub(super) fn folder(path: &str) -> &str {
@@ -100,8 +100,8 @@ fn is_plain(mode: u32) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::configuration;
     use crate::github::shape::File;
+    use sluice::policy::files as configuration;
 
     fn object(digit: char) -> Object {
         Object { oid: Sha::new(digit.to_string().repeat(40)).unwrap() }

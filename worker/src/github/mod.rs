@@ -13,6 +13,7 @@ mod deliveries;
 mod doctor;
 mod documents;
 mod facts;
+mod files;
 mod graphql;
 mod limits;
 mod meaning;

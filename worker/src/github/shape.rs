@@ -75,11 +75,34 @@ pub(super) struct PullRequest {
     #[serde(deserialize_with = "review_decision")]
     pub(super) review_decision: Option<ReviewDecision>,
     pub(super) reviews: Option<Nodes<Review>>,
+    #[serde(default)]
+    pub(super) files: Option<Files>,
     pub(super) commits: Nodes<PullRequestCommit>,
     #[serde(flatten)]
     pub(super) standing: Standing,
     #[serde(flatten)]
     pub(super) comments: Comments,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Files {
+    pub(super) page_info: MorePages,
+    #[serde(flatten)]
+    pub(super) list: Nodes<ChangedFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MorePages {
+    pub(super) has_next_page: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ChangedFile {
+    pub(super) path: String,
+    pub(super) change_type: String,
 }
 
 #[derive(Debug, Deserialize)]

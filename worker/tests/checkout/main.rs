@@ -48,6 +48,7 @@ fn project(path: &str) -> Arc<Project> {
         repository: Repository::new("acme/monorepo").unwrap(),
         path: path.to_owned(),
         python: Python::Interpreter("python3".into()),
+        also: vec![],
         gateway: None,
         pass_env: Vec::new(),
         max_sessions: 1,

@@ -25,6 +25,7 @@ pub(crate) fn ask() -> Ask {
         path: "warehouse".to_owned(),
         marker: MARKER.to_owned(),
         command: None,
+        files: false,
         job: None,
     }
 }

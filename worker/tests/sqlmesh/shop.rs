@@ -116,6 +116,7 @@ fn project(python: PathBuf) -> Project {
         repository: Repository::new("acme/shop").unwrap(),
         path: String::new(),
         python: Python::Interpreter(python),
+        also: vec![],
         gateway: None,
         pass_env: vec!["CARGO_PKG_NAME".to_owned()],
         max_sessions: 1,

@@ -78,6 +78,7 @@ impl Town {
             path: "warehouse".to_owned(),
             marker: MARKER.to_owned(),
             command: None,
+            files: true,
             job: None,
         }
     }

@@ -24,7 +24,7 @@ fn deploys() -> Route {
 
 fn envelope(pr: u64, job: Job) -> Envelope {
     let id = JobId::new(format!("job-{pr}")).unwrap();
-    Envelope { v: VERSION, id, enqueued_ms: 0, cause: "a test".to_owned(), job }
+    Envelope { v: VERSION, id, enqueued_ms: 0, cause: "a test".to_owned(), spread: false, job }
 }
 
 fn deploy(pr: u64) -> Envelope {
