@@ -301,6 +301,10 @@ fn needs_look(pull: &OpenPull, project: &Project, busy: &Busy) -> Option<Need> {
         pull.checks.iter().find(|check| check.name == name)
     };
     let Some(gate) = check(CheckKind::ProdPlan) else { return Some(Need::Checks) };
+    if gate.status == CheckStatus::Completed(Conclusion::Neutral) {
+        // The head changes nothing of the project: no review makes a difference.
+        return None;
+    }
     if is_open(gate) {
         return busy.gate_is_left(pull.number, gate.started_ms).then_some(Need::Gate);
     }
