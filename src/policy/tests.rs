@@ -5,6 +5,7 @@ mod approval;
 mod clearance;
 mod facts_table;
 mod mergeability;
+mod oracle;
 mod signal;
 
 use crate::outcome::{Reason, Refusal};

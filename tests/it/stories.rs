@@ -4,7 +4,6 @@ mod approvals;
 mod approved;
 mod base;
 mod budget;
-
 mod closed;
 mod commands;
 mod faults;
@@ -14,6 +13,7 @@ mod merges;
 mod once;
 mod order;
 mod reserved;
+mod secrets;
 mod sweep;
 mod untold;
 mod validate;
