@@ -125,7 +125,7 @@ fn run(program: &Path, folder: &Path, target: &str, seconds: u64) -> anyhow::Res
     let ended = shell::show_within(Duration::from_secs(seconds) + GRACE, &fuzzer);
     ended.with_context(|| {
         format!(
-            "{target} does not hold: mend it, and make a seed of the text in {} (fuzz/corpus/{target})",
+            "{target} does not hold: mend it, and make a seed of the text in {}",
             failures.display(),
         )
     })
