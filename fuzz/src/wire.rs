@@ -38,7 +38,7 @@ fn judge(read: Line, said: &[u8]) {
             assert_eq!((Some(id), Some(&ok)), (value["id"].as_u64(), value.get("ok")), "{value}");
             assert!(warnings.len() <= said.len());
         }
-        Line::Failed { id, err } => {
+        Line::Failed { id, err, .. } => {
             assert_eq!(Some(id), value["id"].as_u64(), "{value}");
             let class = value["err"]["class"].as_str().unwrap_or_default().to_owned();
             let error = EngineError::from(err);

@@ -156,7 +156,12 @@ fn edited(mut text: Vec<u8>, edits: &[Edit], seeds: &[(String, Vec<u8>)]) -> Vec
 fn is_held_by(name: &str) {
     let target = sluice_fuzz::target(name).unwrap();
     let seeds = seeds(target);
-    let config = Config { cases: 400, failure_persistence: None, ..Config::default() };
+    let config = Config {
+        cases: 400,
+        failure_persistence: None,
+        max_shrink_iters: 100,
+        ..Config::default()
+    };
     let made = (any::<Index>(), prop::collection::vec(edit(), 0..12));
     let ended = TestRunner::new(config).run(&made, |(seed, edits)| {
         let text = edited(seeds[seed.index(seeds.len())].1.clone(), &edits, &seeds);

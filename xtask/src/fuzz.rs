@@ -118,7 +118,7 @@ fn run(program: &Path, folder: &Path, target: &str, seconds: u64) -> anyhow::Res
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
     let mut fuzzer = Command::new(program);
-    fuzzer.env("SLUICE_FUZZ_TARGET", target).arg(&found).arg(seeds().join(target));
+    fuzzer.arg(format!("--target={target}")).arg(&found).arg(seeds().join(target));
     fuzzer.arg(format!("-max_total_time={seconds}"));
     fuzzer.arg(format!("-artifact_prefix={}/{target}-", failures.display()));
     fuzzer.args(["-timeout=10", "-rss_limit_mb=2048", "-max_len=4096", "-print_final_stats=1"]);

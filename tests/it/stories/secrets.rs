@@ -4,8 +4,8 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use sluice::redact::REDACTED;
+use sluice_sim::Pr;
 use sluice_sim::world::CheckConclusion;
-use sluice_sim::{CheckSnapshot, Pr};
 
 use crate::town::{DEPLOY, SECRET, Setup, TESTS, Town};
 
@@ -49,12 +49,8 @@ impl Log {
 /// Everything that people, machines and stores were told, by the way it went.
 fn ways_out(town: &Town, pr: &Pr, log: &Log) -> Vec<(&'static str, String)> {
     let seen = town.see(pr);
-    let shown = [|check: &CheckSnapshot| check.title.clone(), |check| check.summary.clone()];
-    let checks: Vec<String> = seen
-        .checks
-        .iter()
-        .flat_map(|check| shown.map(|of| of(check).unwrap_or_default()))
-        .collect();
+    let checks: Vec<_> =
+        seen.checks.iter().map(|check| format!("{:?}\n{:?}", check.title, check.summary)).collect();
     let comments: Vec<_> = seen.comments.iter().map(|comment| comment.body.clone()).collect();
     let dead = town.queue.dead();
     vec![

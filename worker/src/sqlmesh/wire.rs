@@ -73,9 +73,10 @@ pub enum Greeting {
     Busy,
 }
 
-/// Any later line.
+/// Any later line. With a key too many it is none of these: an error that cannot be read must not
+/// be taken for the success that stands beside it.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum Line {
     /// In the middle of an operation.
     Event(Event),
@@ -85,6 +86,9 @@ pub enum Line {
         id: u64,
         /// How.
         err: Declared,
+        /// What SQLMesh warned of before.
+        #[serde(default)]
+        warnings: Vec<String>,
     },
     /// An operation is done.
     Done {
