@@ -1,8 +1,8 @@
 //! `cargo xtask fuzz`: libFuzzer on the targets of the crate `fuzz`.
 //!
-//! Owns how a program is built so that libFuzzer sees what code a text reaches, with the toolchain
-//! that is here: no nightly, no cargo-fuzz, no sanitizer (there is no unsafe code to watch). It
-//! needs a C++ compiler, for libFuzzer itself.
+//! Owns how a program is built so that libFuzzer sees what code of ours a text reaches, with the
+//! toolchain that is here: no nightly, no cargo-fuzz, no sanitizer (there is no unsafe code to
+//! watch). It needs a C++ compiler, for libFuzzer itself.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,17 +18,34 @@ const SECONDS: u64 = 60;
 /// For whatever ends on its own after its seconds: libFuzzer finishes the text at hand first.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// What makes coverage visible, as `cargo fuzz` asks for it too. All of it is stable in rustc.
-const INSTRUMENTED: [&str; 8] = [
+/// What makes coverage visible, as `cargo fuzz` asks for it too, and the code fast. All of it is
+/// stable in rustc.
+const INSTRUMENTED: [&str; 6] = [
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
     "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
     "-Cllvm-args=-sanitizer-coverage-pc-table",
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
-    "-Clink-dead-code",
-    "--cfg=fuzzing",
-    "--check-cfg=cfg(fuzzing)",
+    "-Copt-level=2",
 ];
+
+/// Compiles one crate of ours with coverage: what cargo starts instead of rustc, with rustc's path
+/// and arguments. `None` when we were started for something else.
+pub(crate) fn compile(arguments: &[String]) -> Option<anyhow::Result<()>> {
+    let (rustc, rest) = arguments.split_first()?;
+    (Path::new(rustc).file_stem()? == "rustc").then(|| {
+        let mut compile = Command::new(rustc);
+        compile.args(rest);
+        // Cargo also asks what rustc is; a build script runs without libFuzzer.
+        let name = rest.iter().skip_while(|word| *word != "--crate-name").nth(1);
+        if name.is_some_and(|name| name.starts_with("sluice")) {
+            compile.args(INSTRUMENTED);
+        }
+        let status = compile.status().with_context(|| format!("cannot start {rustc}"))?;
+        anyhow::ensure!(status.success(), "{rustc} failed");
+        Ok(())
+    })
+}
 
 /// Fuzzes the targets that are named, or all of them, each for the seconds given.
 pub(crate) fn fuzz(arguments: &[String]) -> anyhow::Result<()> {
@@ -38,7 +55,7 @@ pub(crate) fn fuzz(arguments: &[String]) -> anyhow::Result<()> {
         "libFuzzer is C++: install a compiler of it (on Debian: apt-get install g++)",
     );
     let folder = shell::target_folder().join("fuzz");
-    let program = build(&folder)?;
+    let program = build()?;
     for target in targets {
         run(&program, &folder, &target, seconds)?;
     }
@@ -89,25 +106,15 @@ fn seeds() -> PathBuf {
     shell::root().join("fuzz").join("corpus")
 }
 
-/// Builds the one program of all targets. For a named platform, so that what runs while it is built
-/// (build scripts, macros) is not instrumented.
-fn build(folder: &Path) -> anyhow::Result<PathBuf> {
-    let platform = platform()?;
-    let package = ["build", "--package", "sluice-fuzz", "--features", "libfuzzer"];
+/// Builds the one program of all targets, with everything of others as the tests have it: only our
+/// own crates are built once more, with coverage.
+fn build() -> anyhow::Result<PathBuf> {
+    let package = ["build", "--workspace", "--features", "sluice-fuzz/libfuzzer"];
     let mut build = shell::cargo(&package);
-    build.args(["--bin", "sluice-fuzz", "--profile", "fuzz", "--target", &platform]);
-    build.arg("--target-dir").arg(folder);
-    shell::show(build.env("CARGO_ENCODED_RUSTFLAGS", INSTRUMENTED.join("\x1f")))?;
-    Ok(folder.join(platform).join("fuzz").join("sluice-fuzz"))
-}
-
-/// This machine, in cargo's words.
-fn platform() -> anyhow::Result<String> {
-    let mut ask = shell::cargo(&["-vV"]);
-    let said = ask.output().context("cannot ask cargo for its version")?;
-    let said = String::from_utf8_lossy(&said.stdout).into_owned();
-    let host = said.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host.context("cargo does not say for which platform it is")?.to_owned())
+    let this = std::env::current_exe().context("cannot tell where this program is")?;
+    build.args(["--bin", "sluice-fuzz"]).env("RUSTC_WORKSPACE_WRAPPER", this);
+    shell::show(&mut build)?;
+    Ok(shell::target_folder().join("debug").join("sluice-fuzz"))
 }
 
 /// Runs one target. What libFuzzer finds new is kept for the next run; what fails is named.

@@ -52,6 +52,10 @@ that a suite asks for (REQUIRED in xtask/src/services.rs). One that is already s
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(compiled) = fuzz::compile(&arguments) {
+        // What is wrong with a crate rustc has said.
+        return if compiled.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
