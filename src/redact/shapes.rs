@@ -67,8 +67,8 @@ const PATTERNS: [&str; 12] = [
     r#"(?i) (?: password | passwd | passcode | pwd | passphrase | secret | token
           | (?:api|access|account|private|shared|storage|encryption)[_-]?key ) \s* = \s*
        (?<s> [^\s'"`,;&)<{=>] [^\s'"`,;&)<]* )"#,
-    // Bare values behind `:` which are all that is left of the line, as in YAML.
-    r#"(?im) (?: password | passwd | passcode | pwd | passphrase | secret
+    // Bare values behind `:` where there is nothing else in the line, as in YAML.
+    r#"(?im) ^ [\ \t-]* [A-Z0-9_.-]* (?: password | passwd | passcode | pwd | passphrase | secret
           | (?:api|access|account|private|shared|storage|encryption)[_-]?key ) : [\ \t]+
        (?<s> [^\s'"`,;<{\[|&*]+ ) [\ \t]* \r? $"#,
     // Signed links.

@@ -15,6 +15,7 @@ fn ordinary_text_is_borrowed_as_it_is() {
         "git@github.com:acme/monorepo.git",
         "SELECT token, secret FROM passwords",
         "password policy: see the handbook",
+        "problem  webhook secret: missing",
         "eyJ is how they start",
         "",
         "commit 1234567890abcdef1234567890abcdef12345678 of main",
@@ -212,8 +213,8 @@ fn the_time_is_in_proportion_to_the_text() {
         "hush-hush",
     ];
     for row in rows {
-        let text = row.repeat(100_000 / row.len());
-        // Quadratic would be many minutes.
+        let text = row.repeat(20_000 / row.len());
+        // Quadratic would be minutes.
         assert!(redactor.redact(&text).len() <= text.len() * 2, "{row}");
     }
 }
