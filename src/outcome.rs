@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::names::Sha;
+use crate::redact::Redactor;
 
 macro_rules! labels {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $label:literal,)+ }) => {
@@ -160,6 +161,12 @@ impl Refusal {
     pub fn new(reason: Reason, sentence: impl Into<String>) -> Self {
         Self { reason, sentence: sentence.into() }
     }
+
+    /// The same without secrets in its sentence.
+    #[must_use]
+    pub fn redacted(self, redactor: &Redactor) -> Self {
+        Self { reason: self.reason, sentence: redactor.redact(&self.sentence).into_owned() }
+    }
 }
 
 /// The only error of a stage.
@@ -209,6 +216,22 @@ impl Stop {
         source: impl std::error::Error + Send + Sync + 'static,
     ) -> Self {
         Self::Broken { what: what.into(), source: Some(Box::new(source)) }
+    }
+
+    /// The same without secrets in what it says. Done before any of it is shortened: half of a
+    /// secret is not known for one.
+    #[must_use]
+    pub fn redacted(self, redactor: &Redactor) -> Self {
+        let redact = |text: String| redactor.redact(&text).into_owned();
+        match self {
+            Self::Refused(refusals) => {
+                Self::Refused(refusals.into_iter().map(|why| why.redacted(redactor)).collect())
+            }
+            Self::Later { why, after } => Self::Later { why: redact(why), after },
+            Self::Broken { what, source } => Self::Broken { what: redact(what), source },
+            Self::Interrupted(why) => Self::Interrupted(redact(why)),
+            Self::Superseded(newer) => Self::Superseded(newer),
+        }
     }
 
     /// How the stage that stopped is counted.

@@ -26,7 +26,7 @@ pub use command::{Arguments, main};
 pub use enqueue::{Enqueue, enqueue};
 pub use http::router;
 pub use settings::{Limits, Settings};
-pub use webhook::Producer;
+pub use webhook::{Producer, Signature};
 
 /// All that the producer needs from the outside.
 #[derive(Clone)]

@@ -13,7 +13,7 @@ mod stores;
 pub use deliveries::RecentDeliveries;
 pub use health::{Health, Needs};
 pub use listen::{Bound, Connections, ServeError};
-pub use logs::{log, redact_panics};
+pub use logs::{log, redact, redacted};
 pub use shutdown::Shutdown;
 pub use start::{Ended, Start, exit, host, operator};
 pub use stores::{Stores, Told};

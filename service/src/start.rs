@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use sluice::config::{Config, LogFormat, Role, process_variables};
 
-use crate::logs::{log, redact_panics};
+use crate::logs::{log, redact, redacted};
 
 /// The arguments of every process that runs on.
 #[derive(Debug, Args)]
@@ -36,7 +36,7 @@ impl Start {
             return Ok(None);
         }
         log("info", self.log_format.unwrap_or(config.log.format));
-        redact_panics(config.redactor(&process_variables()));
+        redact(config.redactor(&process_variables()));
         Ok(Some(config))
     }
 }
@@ -60,7 +60,7 @@ pub fn exit(done: anyhow::Result<Ended>) -> ExitCode {
         Ok(Ended::LeftBehind) => ExitCode::from(3),
         Err(error) => {
             tracing::debug!(?error, "the process failed");
-            anstream::eprintln!("error: {error:#}");
+            anstream::eprintln!("error: {}", redacted(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

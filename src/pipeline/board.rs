@@ -23,6 +23,9 @@ use crate::pipeline::left_open;
 use crate::redact::Redactor;
 use crate::render::checks::{self, CheckKind, Said};
 
+/// How our hidden lines begin. No text of others has a line that does ([`crate::render`]).
+const HIDDEN: &str = "<!-- sluice:";
+
 /// The visible side of one job on one head.
 pub(crate) struct Board {
     shared: Arc<Shared>,
@@ -108,8 +111,8 @@ impl Board {
 
     /// The same, where another job will conclude it.
     pub(crate) fn say_for(&self, kind: CheckKind, said: Said, job: Option<JobId>) {
-        let redact = |text: &str| self.shared.redactor.redact(text).into_owned();
-        let said = Said { title: redact(&said.title), summary: redact(&said.summary), ..said };
+        let title = self.shared.redactor.redact(&said.title).into_owned();
+        let said = Said { title, summary: self.shared.redacted(&said.summary), ..said };
         let mut state = self.shared.state();
         let row = state.checks.entry(kind).or_default();
         row.job = job;
@@ -121,7 +124,7 @@ impl Board {
 
     /// The sticky comment's new text.
     pub(crate) fn comment(&self, body: String) {
-        let body = self.shared.redactor.redact(&body).into_owned();
+        let body = self.shared.redacted(&body);
         self.shared.state().comment_wanted = Some(body);
         self.shared.changed.notify_one();
     }
@@ -175,6 +178,28 @@ impl Shared {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         // No code between lock and unlock can panic; a poisoned lock still holds good data.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A text without secrets. Our own hidden lines stay as they are: a mark that is changed is not
+    /// found again, and a project's name may well be the value of some variable.
+    fn redacted(&self, text: &str) -> String {
+        let is_ours = |line: &str| {
+            let line = line.trim_end();
+            line.starts_with(HIDDEN) && line.find("-->") == Some(line.len().saturating_sub(3))
+        };
+        let mut out = String::with_capacity(text.len());
+        let mut told = 0;
+        let mut at = 0;
+        for line in text.split_inclusive('\n') {
+            if is_ours(line) {
+                out.push_str(&self.redactor.redact(&text[told..at]));
+                out.push_str(line);
+                told = at + line.len();
+            }
+            at += line.len();
+        }
+        out.push_str(&self.redactor.redact(&text[told..]));
+        out
     }
 
     async fn flush(&self) -> Result<(), Stop> {

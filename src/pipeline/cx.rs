@@ -20,6 +20,7 @@ use crate::pipeline::Deps;
 use crate::policy::Policy;
 use crate::project::{Project, SharesRepository};
 use crate::queue::QueueError;
+use crate::redact::Redactor;
 
 /// One job, being run.
 pub(crate) struct Cx<'a> {
@@ -87,7 +88,7 @@ impl Cx<'_> {
             return Err(Stop::Interrupted(format!("told to stop before {stage}")));
         }
         let running = self.begin(stage);
-        let result = caught(stage, work).await;
+        let result = caught(stage, work).await.map_err(|stop| stop.redacted(self.redactor()));
         running.end(match &result {
             Ok(value) => value.ended(),
             Err(stop) => stop.stage_outcome(),
@@ -177,15 +178,27 @@ impl Cx<'_> {
         stored.map_err(|error| stop_of_queue(error, &envelope))
     }
 
-    /// Tells all listeners.
+    /// Tells all listeners, without secrets.
     pub(crate) fn tell(&self, what: What) {
+        let what = match what {
+            What::Refused(why) => {
+                What::Refused(why.into_iter().map(|why| why.redacted(self.redactor())).collect())
+            }
+            What::Note(text) => What::Note(self.redactor().redact(&text).into_owned()),
+            what => what,
+        };
         let event = Event { at: self.now(), job: Some(self.job.clone()), what };
         self.deps.observer.observe(&event);
     }
 
     /// A line in the timeline.
     pub(crate) fn note(&self, text: impl Into<String>) {
-        self.tell(What::Note(self.deps.settings.redactor.redact(&text.into()).into_owned()));
+        self.tell(What::Note(text.into()));
+    }
+
+    /// What takes secrets out of whatever leaves the job.
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.deps.settings.redactor
     }
 
     /// Wall-clock time.

@@ -178,15 +178,11 @@ pub async fn perform(
     };
     let queued = unix_ms(cx.now()).saturating_sub(envelope.enqueued_ms);
     cx.tell(What::Started { queued: Duration::from_millis(queued) });
-    let result = Box::pin(run(&cx)).await;
+    // From here on it is told, logged and stored.
+    let result = Box::pin(run(&cx)).await.map_err(|stop| stop.redacted(cx.redactor()));
     let disposition = match &result {
         Ok(()) => Disposition::Done,
-        Err(stop) => match outcome::disposition(stop, attempts_left) {
-            Disposition::Dead(why) => {
-                Disposition::Dead(deps.settings.redactor.redact(&why).into_owned())
-            }
-            disposition => disposition,
-        },
+        Err(stop) => outcome::disposition(stop, attempts_left),
     };
     settled(&cx, &result, &disposition);
     disposition
@@ -226,7 +222,6 @@ fn settled(cx: &Cx<'_>, result: &Result<(), Stop>, disposition: &Disposition) {
         cx.tell(What::Refused(refusals.clone()));
     }
     let why = result.as_ref().err().map(ToString::to_string);
-    let why = why.map(|why| cx.deps.settings.redactor.redact(&why).into_owned());
     let label = disposition.label();
     match (disposition, &why) {
         (Disposition::Dead(_), Some(why)) => {

@@ -6,6 +6,7 @@ mod clearance;
 mod concern;
 mod facts_table;
 mod mergeability;
+mod oracle;
 mod signal;
 
 use crate::outcome::{Reason, Refusal};

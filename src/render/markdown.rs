@@ -13,7 +13,7 @@ pub const CUT: &str = "*… cut here: GitHub takes no longer text.*";
 pub fn code(name: &str) -> String {
     let name: String =
         name.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST_NAME).collect();
-    let name = unmarked(&name);
+    let name = unmarked(&seen(&name));
     let fence = "`".repeat(longest_run(&name, '`') + 1);
     let pad = if name.starts_with('`') || name.ends_with('`') { " " } else { "" };
     if name.trim().is_empty() {
@@ -26,13 +26,26 @@ pub fn code(name: &str) -> String {
 /// A text as a fenced block, with a fence that is longer than any inside.
 pub fn fenced(text: &str) -> String {
     let fence = "`".repeat(longest_run(text, '`').max(2) + 1);
-    let text = unmarked(&text.replace('\r', ""));
+    let text = unmarked(&seen(&text.replace('\r', "")));
     format!("{fence}\n{}\n{fence}", text.trim_end_matches('\n'))
 }
 
 /// Code without our own hidden marks, by which seals, comments and older plans are found again.
 fn unmarked(code: &str) -> String {
     code.replace("<!-- sluice", "<!- - sluice")
+}
+
+/// What nobody sees, or what turns the order of what is seen around, as a visible sign: code that
+/// reads otherwise than it is would be approved for what it is not.
+fn seen(text: &str) -> String {
+    text.chars().map(|c| if is_unseen(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Joiners are not among it: letters and emoji need them.
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+        | '\u{e0000}'..='\u{e007f}')
 }
 
 fn longest_run(text: &str, of: char) -> usize {
@@ -42,7 +55,20 @@ fn longest_run(text: &str, of: char) -> usize {
 /// A sentence of ours with names of others in it: code spans stay, the rest is plain text.
 pub fn sentence(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if has_plain_spans(&text) { by_span(&text, plain) } else { plain(&text) }
+    let text = seen(&text);
+    let text = if has_plain_spans(&text) { by_span(&text, plain) } else { plain(&text) };
+    unlisted(&text)
+}
+
+/// A line that is no item of a list and no other block than a paragraph, whatever it begins with.
+fn unlisted(line: &str) -> String {
+    let line = line.trim_start();
+    let digits = line.bytes().take_while(u8::is_ascii_digit).count();
+    match line[digits..].chars().next() {
+        Some('-' | '+' | '=') if digits == 0 => format!("\\{line}"),
+        Some('.' | ')') if digits > 0 => format!("{}\\{}", &line[..digits], &line[digits..]),
+        _ => line.to_owned(),
+    }
 }
 
 /// Whether backticks open and close code spans one after the other, without doubt: none doubled,
@@ -62,20 +88,42 @@ fn by_span(text: &str, between: fn(&str) -> String) -> String {
 
 /// Text without any power: no HTML, no code, no links, no mentions.
 pub fn plain(text: &str) -> String {
+    let text = seen(text);
     let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
         match c {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
-            // GitHub looks for mentions and issue numbers in the *rendered* text, where an entity
-            // is the character again; an invisible space behind it ends the match.
-            '@' | '#' => out.extend([c, '\u{200b}']),
+            '#' => out.extend([c, APART]),
             '`' | '*' | '_' | '[' | ']' | '\\' | '~' | '|' | '!' => out.extend(['\\', c]),
-            _ => out.push(c),
+            _ => push_apart(&mut out, c, rest.peek().copied()),
         }
     }
     out
+}
+
+/// GitHub looks for mentions, numbers of issues and addresses in the *rendered* text, where an
+/// entity is the character again; an invisible space behind it ends the match.
+const APART: char = '\u{200b}';
+
+/// A character, kept apart from its neighbours where GitHub would link them: `@somebody`, `#1`,
+/// `GH-1`, `https://`, `www.`. Links to issues are entries in their timelines.
+fn push_apart(out: &mut String, c: char, next: Option<char>) {
+    let follows = |word: &str| {
+        let before = out.len().checked_sub(word.len()).and_then(|at| out.get(at..));
+        before.is_some_and(|before| before.eq_ignore_ascii_case(word))
+    };
+    let is_number = next.is_some_and(|next| next.is_ascii_digit());
+    match c {
+        '@' => out.extend([c, APART]),
+        '#' if is_number => out.extend([c, APART]),
+        '-' if is_number && follows("gh") => out.extend([c, APART]),
+        ':' if next == Some('/') => out.extend([c, APART]),
+        '.' if follows("www") => out.extend([APART, c]),
+        _ => out.push(c),
+    }
 }
 
 /// Somebody else's Markdown, such as SQLMesh's rendering of a plan: its structure and fenced blocks
@@ -91,7 +139,7 @@ pub fn foreign(text: &str) -> String {
             Kind::Stray => {}
             Kind::Structure => lines.extend([line.trim().to_owned(), String::new()]),
             Kind::Fence => lines.push(bare_fence(line)),
-            Kind::Code => lines.push(unmarked(line)),
+            Kind::Code => lines.push(unmarked(&seen(line))),
             Kind::Prose => lines.push(tamed(line)),
         }
     }
@@ -113,7 +161,7 @@ fn tamed(line: &str) -> String {
 }
 
 fn unlinked(text: &str) -> String {
-    let text = text.replace("~~~", "~");
+    let text = seen(text).replace("~~~", "~");
     let mut out = String::with_capacity(text.len() + 16);
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
@@ -123,9 +171,7 @@ fn unlinked(text: &str) -> String {
             // Entities are never syntax, where a backslash could be escaped by one before it.
             '[' => out.push_str("&#91;"),
             '\\' => out.push_str("&#92;"),
-            '@' => out.push_str("@\u{200b}"),
-            '#' if rest.peek().is_some_and(char::is_ascii_digit) => out.push_str("#\u{200b}"),
-            _ => out.push(c),
+            _ => push_apart(&mut out, c, rest.peek().copied()),
         }
     }
     out
@@ -229,5 +275,5 @@ impl Open {
 fn is_summary(line: &str) -> bool {
     line.strip_prefix("<summary>")
         .and_then(|rest| rest.strip_suffix("</summary>"))
-        .is_some_and(|inner| !inner.contains(['<', '@', '#', '[']))
+        .is_some_and(|inner| unlinked(inner) == inner)
 }

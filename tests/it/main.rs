@@ -9,6 +9,7 @@
 )]
 
 mod contracts;
+mod fuzzing;
 mod metrics;
 mod model;
 mod prometheus;

@@ -4,7 +4,6 @@ mod approvals;
 mod approved;
 mod base;
 mod budget;
-
 mod closed;
 mod commands;
 mod faults;
@@ -15,6 +14,7 @@ mod monorepo;
 mod once;
 mod order;
 mod reserved;
+mod secrets;
 mod sweep;
 mod untold;
 mod validate;

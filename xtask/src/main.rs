@@ -11,6 +11,7 @@
 
 mod chores;
 mod debian;
+mod fuzz;
 mod services;
 mod shell;
 mod tools;
@@ -34,6 +35,10 @@ Chores: cargo xtask <verb>
   bench cluster [jobs|webhooks|handoff|waiting|idle ...]
                      what the cluster costs, on a broker and a Redis of its own, as ratios to what
                      the machine does without it (optimised build, about 4 minutes without it)
+  fuzz [--seconds N] [target ...]
+                     libFuzzer on what takes text from outside, each target for N seconds (60);
+                     builds with coverage on stable Rust, needs a C++ compiler; the tests run each
+                     target briefly without it
   services           find or start RabbitMQ, Redis and PostgreSQL, print their addresses, keep
                      what was started until standard input ends
   help               this text
@@ -47,6 +52,10 @@ that a suite asks for (REQUIRED in xtask/src/services.rs). One that is already s
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(compiled) = fuzz::compile(&arguments) {
+        // What is wrong with a crate rustc has said.
+        return if compiled.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -74,6 +83,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ("doc", []) => chores::doc(),
         ("deny", []) => chores::deny(),
         ("bench", [what, which @ ..]) if what == "cluster" => chores::bench_cluster(which),
+        ("fuzz", _) => fuzz::fuzz(rest),
         ("services", []) => services::serve_until_input_ends(),
         ("help" | "--help" | "-h", _) => {
             print!("{USAGE}");

@@ -74,7 +74,7 @@ impl Cluster {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let stores = Stores::connect(&config, &sluice_service::host("sluice"), &clock)?;
         let redactor = config.redactor(&process_variables());
-        sluice_service::redact_panics(redactor.clone());
+        sluice_service::redact(redactor.clone());
         Ok(Self { config, stores, clock, redactor, json: common.json })
     }
 
@@ -113,11 +113,9 @@ impl Cluster {
     }
 }
 
-/// Prints an answer, in words or as JSON.
+/// Prints an answer, in words or as JSON, without secrets: what others wrote into a store may be
+/// from before a secret was known.
 pub(crate) fn answer(as_json: bool, words: &str, json: &Value) {
-    if as_json {
-        anstream::println!("{json:#}");
-    } else {
-        anstream::println!("{}", words.trim_end());
-    }
+    let text = if as_json { format!("{json:#}") } else { words.trim_end().to_owned() };
+    anstream::println!("{}", sluice_service::redacted(&text));
 }

@@ -60,7 +60,7 @@ pub(crate) async fn pause(asked: &ToPause) -> anyhow::Result<Ended> {
     let cluster = Cluster::reach(&asked.common, Wanted::Leases)?;
     let pause = Pause {
         project: asked.whose.project(&cluster)?,
-        reason: asked.reason.clone(),
+        reason: cluster.said(&asked.reason),
         by: sluice_service::operator(),
         since_ms: unix_ms(cluster.clock.now()),
     };

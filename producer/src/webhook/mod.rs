@@ -27,7 +27,7 @@ use crate::{Deps, Settings};
 use answer::Answer;
 use body::Bodies;
 use marks::Marks;
-use signature::Signature;
+pub use signature::Signature;
 
 /// How many deliveries can be stored or marked side by side without waiting for each other; many
 /// more than are in flight, so that two of them rarely share a turn.

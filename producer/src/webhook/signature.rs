@@ -8,11 +8,11 @@ use sluice::config::Secret;
 const HEADER: &str = "x-hub-signature-256";
 
 /// A well-formed signature, not yet compared with anything.
-pub(crate) struct Signature([u8; 32]);
+pub struct Signature([u8; 32]);
 
 impl Signature {
     /// The signature of a request: exactly one header, `sha256=` and 64 hexadecimal digits.
-    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(HEADER).iter();
         let (Some(value), None) = (values.next(), values.next()) else { return None };
         let digits = value.to_str().ok()?.strip_prefix("sha256=")?;
@@ -23,7 +23,7 @@ impl Signature {
 
     /// Whether it is the HMAC-SHA256 of the body under one of the secrets (several while one is
     /// being replaced). Compares in constant time.
-    pub(crate) fn is_of(&self, body: &[u8], secrets: &[Secret]) -> bool {
+    pub fn is_of(&self, body: &[u8], secrets: &[Secret]) -> bool {
         secrets.iter().any(|secret| {
             Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()).is_ok_and(|mut mac| {
                 mac.update(body);

@@ -177,3 +177,20 @@ async fn nothing_is_written_once_the_lease_is_gone() {
     board.flush().await.unwrap();
     assert_eq!(github.seen.lock().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_secret_that_is_a_word_of_our_marks_leaves_them_whole() {
+    use base64::Engine as _;
+    let (_, mut board) = board(vec![]);
+    board.redactor = Arc::new(Redactor::new(["warehouse", "analytics"]));
+    let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let seal = format!("<!-- sluice:gate:v1 {}.abc -->", engine.encode("{analytics.orders}"));
+    let mark = "<!-- sluice:comment project=warehouse -->";
+    let text = format!("{seal}\n`analytics.orders`\n{mark}\nof warehouse");
+    let left = format!("{seal}\n`[redacted].orders`\n{mark}\nof [redacted]");
+    assert_eq!(board.redacted(&text), left);
+    let no_mark = "<!-- sluice:plan --> of warehouse -->\n a <!-- sluice:warehouse -->";
+    assert!(!board.redacted(no_mark).contains("warehouse"), "{}", board.redacted(no_mark));
+    // What is shown is what was wanted: nothing is written anew each time.
+    assert_eq!(board.redacted(&left), left);
+}

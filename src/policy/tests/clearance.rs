@@ -25,13 +25,17 @@ fn judged(
 }
 
 fn merged() -> PrState {
-    PrState::Merged(MergedCommit {
+    PrState::Merged(merged_commit())
+}
+
+pub(super) fn merged_commit() -> MergedCommit {
+    MergedCommit {
         sha: sha("3e36ed"),
         tree: sha("7ee"),
         project_tree: None,
         into: "main".to_owned(),
         at_ms: None,
-    })
+    }
 }
 
 #[test]

@@ -20,6 +20,9 @@ fn powers(text: &str) -> Vec<String> {
                 found.push(format!("html {html}"));
             }
             Event::Text(text) if !in_code => {
+                let lower = text.to_lowercase();
+                let links = ["://", "www.", "gh-1"].into_iter().filter(|link| lower.contains(link));
+                found.extend(links.map(|link| format!("{link} in {text}")));
                 let pairs = text.chars().zip(text.chars().skip(1));
                 for (mark, next) in pairs {
                     if (mark == '@' && next.is_alphanumeric())
@@ -105,11 +108,38 @@ fn ways_out_are_closed() {
         "\\[a](b)",
         "\\`@erin `x` `",
         "|a|`b|\n|-|-|\n|`|@erin|`|",
+        "fixes GH-1, gh-12, closes https://github.com/acme/data/issues/1",
+        "WWW.example.org and ftp://x",
+        "<details>\n<summary>see https://example.org</summary>",
     ];
     for row in rows {
         let text = foreign(row);
         assert_eq!(powers(&text), [""; 0], "{row:?} became {text:?}");
         assert_eq!(depth(&text), Some(0), "{row:?} became {text:?}");
+    }
+}
+
+#[test]
+fn what_nobody_sees_is_shown() {
+    for text in ["a\u{202e}b", "a\u{2066}b", "a\u{200b}b", "a\u{feff}b", "a\u{e0041}b"] {
+        for shown in [code(text), fenced(text), plain(text), sentence(text), foreign(text)] {
+            assert!(shown.contains("a\u{fffd}b"), "{text:?} became {shown:?}");
+        }
+    }
+    assert_eq!(
+        code("👩\u{200d}🔬 می\u{200c}خواهم"),
+        "`👩\u{200d}🔬 می\u{200c}خواهم`",
+        "joiners stay"
+    );
+}
+
+#[test]
+fn a_sentence_is_a_paragraph_whatever_it_begins_with() {
+    for text in ["- x", "+ x", "* x", "1. x", "12) x", "# x", "> x", "    x", "---", "===", "~~~"] {
+        let text = sentence(text);
+        let starts: Vec<_> =
+            Parser::new(&text).filter(|event| matches!(event, Event::Start(_))).collect();
+        assert_eq!(starts, [Event::Start(Tag::Paragraph)], "{text:?}");
     }
 }
 
@@ -153,6 +183,10 @@ fn nasty() -> impl Strategy<Value = String> {
         "-->",
         "@erin",
         "#12",
+        "GH-1",
+        "https://a",
+        "www.a",
+        "\u{202e}",
         "[a](b)",
         "![",
         "](x)",

@@ -32,6 +32,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("sluice-cli", &[]),
     ("sluice-bench", &["sluice-cli", "sluice-sim"]),
     ("sluice-chaos", &["sluice-cli"]),
+    ("sluice-fuzz", &["sluice-cli", "sluice-sim"]),
     (
         "sluice-rig",
         &["sluice", "sluice-cli", "sluice-producer", "sluice-sim", "sluice-worker", "tokio"],

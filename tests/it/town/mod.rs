@@ -63,7 +63,7 @@ pub struct Town {
     pub carol: Actor,
     /// May write, and no more.
     pub mallory: Actor,
-    metrics: Arc<Metrics>,
+    pub metrics: Arc<Metrics>,
     heard: Arc<Heard>,
     slots: Slots,
     graces: Graces,

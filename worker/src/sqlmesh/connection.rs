@@ -76,13 +76,12 @@ impl Connection {
             let line = wire::line(&mut self.reader).await.map_err(Failure::Lost)?;
             match line.ok_or_else(|| Failure::Lost(io::ErrorKind::UnexpectedEof.into()))? {
                 Line::Event(event) => self.heed(event, watch).await.map_err(Failure::Lost)?,
-                Line::Failed { id: of, err } if of == id => {
+                Line::Failed { id: of, err, warnings } if of == id => {
+                    warn(&warnings);
                     return Err(Failure::Declared(err.into()));
                 }
                 Line::Done { id: of, ok, warnings } if of == id => {
-                    for warning in warnings {
-                        tracing::info!(target: "sluice::bridge", "SQLMesh warns: {warning}");
-                    }
+                    warn(&warnings);
                     return serde_json::from_value(ok).map_err(|e| Failure::Lost(e.into()));
                 }
                 Line::Failed { .. } | Line::Done { .. } => {
@@ -128,6 +127,12 @@ impl Connection {
 
     async fn send(&mut self, message: &impl serde::Serialize) -> io::Result<()> {
         self.writer.write_all(&wire::encode(message)?).await
+    }
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        tracing::info!(target: "sluice::bridge", "SQLMesh warns: {warning}");
     }
 }
 

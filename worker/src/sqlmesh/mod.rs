@@ -19,7 +19,7 @@ mod session;
 mod tail;
 mod venv;
 mod version;
-mod wire;
+pub mod wire;
 
 use std::collections::HashMap;
 use std::io;

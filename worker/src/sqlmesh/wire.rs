@@ -61,9 +61,10 @@ pub(super) struct FenceAnswer {
 }
 
 /// The first line of a connection.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Greeting {
+pub enum Greeting {
+    /// A job's process is there.
     Hello {
         /// The server's number of it.
         job: u64,
@@ -72,38 +73,53 @@ pub(super) enum Greeting {
     Busy,
 }
 
-/// Any later line.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(super) enum Line {
+/// Any later line. With a key too many it is none of these: an error that cannot be read must not
+/// be taken for the success that stands beside it.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Line {
+    /// In the middle of an operation.
     Event(Event),
+    /// An operation failed.
     Failed {
+        /// The request's number.
         id: u64,
+        /// How.
         err: Declared,
+        /// What SQLMesh warned of before.
+        #[serde(default)]
+        warnings: Vec<String>,
     },
+    /// An operation is done.
     Done {
+        /// The request's number.
         id: u64,
+        /// Its result.
         ok: Value,
+        /// What SQLMesh warned of meanwhile.
         #[serde(default)]
         warnings: Vec<String>,
     },
 }
 
 /// What a bridge says on its own while it works.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub(super) enum Event {
+pub enum Event {
+    /// How far it is.
     Progress(Progress),
     /// It waits for an answer.
     Fence {
+        /// Before which stage of SQLMesh's.
         stage: String,
+        /// The number of the question.
         n: u64,
     },
 }
 
 /// An error that the Python side declares.
 #[derive(Debug, Deserialize)]
-pub(super) struct Declared {
+pub struct Declared {
     class: String,
     message: String,
     traceback: Option<String>,
@@ -128,26 +144,42 @@ impl From<Declared> for EngineError {
 /// What the server says on its own descriptor.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Notice {
-    Ready { protocol: u64, sqlmesh: String, python: String },
-    Failed { message: String },
+pub enum Notice {
+    /// It takes jobs.
+    Ready {
+        /// The version of what is spoken here.
+        protocol: u64,
+        /// SQLMesh's version.
+        sqlmesh: String,
+        /// Python's version.
+        python: String,
+    },
+    /// It takes none.
+    Failed {
+        /// Why.
+        message: String,
+    },
+    /// A job's process has ended.
     Gone(End),
 }
 
 /// How a job's process ended; nothing that it started is left.
 #[derive(Debug, Clone, Copy, Deserialize)]
-pub(super) struct End {
+pub struct End {
     /// The server's number of it.
-    pub(super) job: u64,
-    pub(super) pid: i32,
+    pub job: u64,
+    /// Its process.
+    pub pid: i32,
     /// Its exit code, or minus the signal that killed it.
-    pub(super) status: i32,
-    pub(super) cpu_ms: u64,
-    pub(super) peak_rss: u64,
+    pub status: i32,
+    /// The time that it took of a processor, in milliseconds.
+    pub cpu_ms: u64,
+    /// The most memory that it had, in bytes.
+    pub peak_rss: u64,
 }
 
 /// The next line as `T`; `None` at the end. A longer line, and one that is no `T`, are errors.
-pub(super) async fn line<T, R>(reader: &mut R) -> io::Result<Option<T>>
+pub async fn line<T, R>(reader: &mut R) -> io::Result<Option<T>>
 where
     T: for<'de> Deserialize<'de>,
     R: AsyncBufRead + Unpin,

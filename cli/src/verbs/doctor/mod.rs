@@ -134,7 +134,7 @@ async fn examine(common: &Common) -> Findings {
         }
     };
     findings.redactor = config.redactor(&variables);
-    sluice_service::redact_panics(findings.redactor.clone());
+    sluice_service::redact(findings.redactor.clone());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     stores::check(&config, &clock, &mut findings).await;
     hub::check(&config, &clock, &mut findings).await;

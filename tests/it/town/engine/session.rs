@@ -207,8 +207,10 @@ impl Session for Open {
         }
         self.living()?;
         let fails = |mark| name == "prod" && !self.with(mark).is_empty();
-        if fails("-- fails in prod") {
-            return Err(declared(Fault::Apply, "the disk is full"));
+        if let (true, Some(model)) = (name == "prod", self.with("-- fails in prod").first()) {
+            // A warehouse quotes what it was doing, and as whom.
+            let message = format!("the disk is full: {}", self.models[model]);
+            return Err(declared(Fault::Apply, message));
         }
         let stages = ["physical layer", "backfill", "promote", "finalize"];
         for (done, stage) in stages.iter().enumerate() {
