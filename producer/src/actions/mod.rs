@@ -49,6 +49,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// What the step asks for.
 #[derive(Debug, Clone, Args)]
+#[group(skip)]
 pub struct Actions {
     /// Wait until what follows from the event has ended: the checks of its head, and a deploy where
     /// one follows. A line for each stage, then the outputs and the step's summary.

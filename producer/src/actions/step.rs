@@ -16,10 +16,11 @@ use tokio::io::AsyncReadExt as _;
 const LARGEST: u64 = 25 << 20;
 
 /// What is said where the stores' addresses are missing and that is no wonder.
-pub(super) const NO_SECRETS: &str = "this is a `pull_request` event of a fork, and GitHub gives such a workflow no secrets, hence \
-     no address of the queue. Have the workflow run on `pull_request_target` instead (it must not \
-     check out the pull request; sluice never runs a fork's code), or let webhooks go to \
-     `sluice-producer serve`";
+pub(super) const NO_SECRETS: &str = "\
+    this is the event of a fork's pull request, and GitHub gives such a workflow no secrets, hence \
+    no address of the queue. Have the workflow run on `pull_request_target` instead (it must not \
+    check out the pull request; sluice never runs a fork's code), or let webhooks go to \
+    `sluice-producer serve`";
 
 /// What is around a step.
 pub(super) struct Step {

@@ -12,7 +12,7 @@ use sluice_rig::free_port;
 use sluice_service::{Ended, Shutdown};
 use sluice_sim::{Receiver, Standin};
 use sluice_store::{BEAT, Scribe, Store, Worker};
-use sluice_worker::run::{Slots, run};
+use sluice_worker::run::run;
 use tokio::task::JoinHandle;
 
 use crate::contracts::queue::broker::Broker;
@@ -88,8 +88,8 @@ impl Studio {
             ..self.town.deps.clone()
         };
         let shutdown = Shutdown::default();
-        let slots = Slots { approval: 8, gate: 4, deploy: 2 };
-        let running = tokio::spawn(run(deps, slots, crate::town::GRACES, shutdown.clone()));
+        let Setup { slots, graces, .. } = Setup::default();
+        let running = tokio::spawn(run(deps, slots, graces, shutdown.clone()));
         self.worker = Some(At { running, shutdown, scribe });
     }
 

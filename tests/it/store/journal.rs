@@ -156,7 +156,7 @@ pub(super) async fn tells_what_checks_say(store: &Store) {
     // A job that comes across it has not built it.
     let mut later = deploy(8);
     later.cause = "actions:2:1".to_owned();
-    (later.pr, later.id) = (PrNumber(7), JobId::new("a later look").unwrap());
+    (later.pr, later.id) = (PrNumber(7), JobId::new("a-later-look").unwrap());
     tells(&later, vec![started(), says(CheckKind::PrEnvironment, done)]);
     tells(&later, vec![says(CheckKind::PrEnvironment, done), settled("done")]);
     worker.close().await;
