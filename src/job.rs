@@ -11,6 +11,10 @@ use crate::observe::JobRef;
 /// The version this build writes, and the only one it reads.
 pub const VERSION: u32 = 1;
 
+/// How the cause of jobs begins whose end somebody waits for (see `sluice-producer actions`). No
+/// webhook's delivery id holds a colon.
+pub const WAITED_FOR: &str = "actions:";
+
 /// The most a message may measure, in bytes; real ones have some hundred.
 pub const MAX_BYTES: usize = 16 * 1024;
 
@@ -197,6 +201,19 @@ impl Job {
         }
     }
 
+    /// The same for another project.
+    #[must_use]
+    pub fn of(mut self, name: &ProjectName) -> Self {
+        let project = match &mut self {
+            Self::GateCheck(job) => &mut job.project,
+            Self::Command(job) => &mut job.project,
+            Self::Deploy(job) => &mut job.project,
+            Self::Cleanup(job) => &mut job.project,
+        };
+        project.clone_from(name);
+        self
+    }
+
     /// The project it concerns.
     pub fn project(&self) -> &ProjectName {
         match self {
@@ -240,7 +257,8 @@ impl Envelope {
     /// What listeners are told of it.
     pub fn job_ref(&self) -> JobRef {
         let (project, pr) = (self.job.project().clone(), self.job.pr());
-        JobRef { id: self.id.clone(), kind: self.job.kind(), project, pr }
+        let (id, kind, cause) = (self.id.clone(), self.job.kind(), self.cause.clone());
+        JobRef { id, kind, project, pr, cause }
     }
 
     /// The message as bytes for the wire.

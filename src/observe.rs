@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::github::CheckStatus;
 use crate::job::JobKind;
-use crate::names::{JobId, PrNumber, ProjectName};
+use crate::names::{Environment, JobId, PrNumber, ProjectName, Sha};
 use crate::outcome::{DeployOutcome, Refusal, Stage, StageOutcome};
+use crate::render::checks::CheckKind;
 
 /// Listens.
 pub trait Observer: Send + Sync {
@@ -35,6 +37,19 @@ pub struct JobRef {
     pub project: ProjectName,
     /// The pull request concerned.
     pub pr: PrNumber,
+    /// The event that it follows from, as its message says.
+    pub cause: String,
+}
+
+/// What a check run says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckSaid {
+    /// Which.
+    pub kind: CheckKind,
+    /// Where it stands.
+    pub status: CheckStatus,
+    /// Its title, without secrets.
+    pub title: String,
 }
 
 /// What happened.
@@ -73,6 +88,20 @@ pub enum What {
         held: Duration,
         /// Whether it was given back in order.
         end: LeaseEnd,
+    },
+    /// A pull request is judged at this head: the newest, as GitHub says.
+    Judged {
+        /// Which.
+        head: Sha,
+        /// What the pull request's environment is called, whether it is there or not.
+        environment: Environment,
+    },
+    /// What check runs of a head say: first all that are there, then what has been written.
+    Checks {
+        /// Which.
+        head: Sha,
+        /// Those that this job has come across, or has written.
+        checks: Vec<CheckSaid>,
     },
     /// A job is refused, for all these reasons.
     Refused(Vec<Refusal>),

@@ -75,7 +75,7 @@ async fn take(keeper: &Keeper, number: usize, log: &Mutex<Log>) -> anyhow::Resul
     let (project, pr) = (ProjectName::new(PROJECT)?, PrNumber(u64::try_from(number)? + 1));
     let head = Sha::new("a".repeat(40))?;
     let id = JobId::of_deploy(&project, pr, &head);
-    let job = JobRef { id, kind: JobKind::Deploy, project, pr };
+    let job = JobRef { id, kind: JobKind::Deploy, project, pr, cause: "bench".to_owned() };
     let (told, cancel) = (|_: &_| {}, CancellationToken::new());
     let wait = Wait::UpTo { at_most: PATIENCE, told: &told };
     let wish = Wish::environment(&job, &head, &Environment::prod(), wait, &cancel);

@@ -31,7 +31,7 @@ pub(crate) fn run(data: &[u8]) {
         });
         let translated = translate("issue_comment", payload.to_string().as_bytes(), &projects());
         let jobs = match translated {
-            Ok(Translated::Jobs(jobs)) => jobs,
+            Ok(Translated::Jobs(jobs) | Translated::Spread(jobs)) => jobs,
             other => panic!("{body:?} was dropped: {other:?}"),
         };
         assert!(matches!(jobs.as_slice(), [Job::Command(_)]), "{jobs:?}");

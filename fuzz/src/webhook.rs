@@ -13,7 +13,11 @@ pub(crate) fn run(data: &[u8]) {
     let projects = projects();
     assert!(LABELS.contains(&label(&event)));
     let translated = translate(&event, body, &projects);
-    let Ok(Translated::Jobs(jobs)) = translated else { return };
+    let (jobs, spread) = match translated {
+        Ok(Translated::Jobs(jobs)) => (jobs, false),
+        Ok(Translated::Spread(jobs)) => (jobs, true),
+        Ok(Translated::Ignored(_)) | Err(_) => return,
+    };
     assert!(!jobs.is_empty(), "no job is a reason, not a list");
     assert!(jobs.len() <= 50 * projects.len(), "one event speaks for {}", jobs.len());
     let payload: Value = serde_json::from_slice(body).expect("what makes jobs is JSON");
@@ -28,6 +32,7 @@ pub(crate) fn run(data: &[u8]) {
         assert!(!matches!(job, Job::Deploy(_)), "no event is believed to clear a head");
         let cause = "72d3162e-cc78-11e3-81ab-4c9367dc0958";
         let envelope = Envelope::new(job, cause, 1_700_000_000_000);
+        let envelope = if spread { envelope.spread() } else { envelope };
         let bytes = envelope.to_bytes().unwrap();
         assert_eq!(Envelope::from_bytes(&bytes).expect("a worker reads it"), envelope);
     }

@@ -17,6 +17,7 @@ pub(crate) fn projects() -> Vec<Project> {
         repository: Repository::new(repository).unwrap(),
         path: name.to_owned(),
         python: Python::Interpreter("python".into()),
+        also: vec![],
         gateway: None,
         pass_env: vec![],
         max_sessions: 1,

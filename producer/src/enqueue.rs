@@ -10,6 +10,7 @@ use sluice::config::Config;
 use sluice::job::{Envelope, GateCheck, Job, Refresh, Scope};
 use sluice::names::{PrNumber, ProjectName};
 use sluice::observe::{Event, What};
+use sluice::queue::QueueError;
 
 use crate::Deps;
 
@@ -74,9 +75,15 @@ pub async fn enqueue(config: &Config, deps: &Deps, asked: &Enqueue) -> anyhow::R
     let now = deps.clock.now();
     // Each asking is a job of its own: the time tells it from others.
     let cause = format!("enqueue:{}:{}", unix_ms(now), std::process::id());
-    let envelope = Envelope::new(job, &cause, unix_ms(now));
+    Ok(store(deps, job, &cause).await?.id.to_string())
+}
+
+/// Stores a job that comes of `cause`, and says so. Returns only when it is stored.
+pub(crate) async fn store(deps: &Deps, job: Job, cause: &str) -> Result<Envelope, QueueError> {
+    let at = deps.clock.now();
+    let envelope = Envelope::new(job, cause, unix_ms(at));
     deps.queue.publish(&envelope).await?;
-    let (at, job) = (now, Some(envelope.job_ref()));
+    let job = Some(envelope.job_ref());
     deps.observer.observe(&Event { at, job, what: What::Published });
-    Ok(envelope.id.to_string())
+    Ok(envelope)
 }

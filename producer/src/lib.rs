@@ -1,8 +1,9 @@
-//! The producer: GitHub's webhooks in, jobs on the queue out.
+//! The producer: GitHub's webhooks in, jobs on the queue out; or the event of a workflow's step.
 //!
 //! Owns HTTP towards GitHub and the rule that a 2xx means "stored". Refuses to know what a job
 //! does, and to call GitHub.
 
+mod actions;
 mod assemble;
 mod command;
 mod enqueue;
@@ -21,6 +22,7 @@ use sluice::queue::Queue;
 use sluice_service::{Bound, ServeError};
 use tokio_util::sync::CancellationToken;
 
+pub use actions::Actions;
 pub use assemble::assemble;
 pub use command::{Arguments, main};
 pub use enqueue::{Enqueue, enqueue};

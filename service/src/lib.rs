@@ -14,11 +14,14 @@ pub use deliveries::RecentDeliveries;
 pub use health::{Health, Needs};
 pub use listen::{Bound, Connections, ServeError};
 pub use logs::{log, redact, redacted};
-pub use shutdown::Shutdown;
+pub use shutdown::{Shutdown, told_to_stop};
 pub use start::{Ended, Start, exit, host, operator};
 pub use stores::{Stores, Told};
 
 /// Redis itself, for what only people ask.
 pub mod redis {
-    pub use sluice_store::{Action, Condition, RunningJob, Store, WaitingJob, Worker};
+    pub use sluice_store::{
+        Action, CheckShown, Condition, Followed, Journal, RunningJob, Shown, StageTime, Store,
+        StoreError, WaitingJob, Worker,
+    };
 }

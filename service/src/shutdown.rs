@@ -53,6 +53,22 @@ impl Shutdown {
     }
 }
 
+/// Completes with the first SIGTERM or Ctrl-C that this process gets from now on: for what has
+/// nothing to end in order.
+///
+/// # Errors
+/// The system takes no handler.
+pub fn told_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 //!
 //! Owns what the roles' command lines have in common.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -10,11 +10,14 @@ use sluice::config::{Config, LogFormat, Role, process_variables};
 
 use crate::logs::{log, redact, redacted};
 
+/// The configuration, unless another one is named.
+const CONFIG: &str = "sluice.toml";
+
 /// The arguments of every process that runs on.
 #[derive(Debug, Args)]
 pub struct Start {
     /// The configuration.
-    #[arg(long, global = true, default_value = "sluice.toml")]
+    #[arg(long, global = true, default_value = CONFIG)]
     config: PathBuf,
     /// Print the configuration as it is understood, without secrets, and stop.
     #[arg(long, global = true)]
@@ -30,7 +33,20 @@ impl Start {
     /// # Errors
     /// All problems of the configuration at once.
     pub fn begin(&self, roles: &[Role]) -> anyhow::Result<Option<Config>> {
-        let config = Config::load(Some(&self.config), &process_variables(), roles)?;
+        self.begin_with(Some(&self.config), roles)
+    }
+
+    /// The same where there may be no file, and the environment says it all.
+    ///
+    /// # Errors
+    /// All problems of the configuration at once; a file that was named and is not there is one.
+    pub fn begin_anywhere(&self, roles: &[Role]) -> anyhow::Result<Option<Config>> {
+        let is_there = self.config.exists() || self.config != Path::new(CONFIG);
+        self.begin_with(is_there.then_some(&*self.config), roles)
+    }
+
+    fn begin_with(&self, file: Option<&Path>, roles: &[Role]) -> anyhow::Result<Option<Config>> {
+        let config = Config::load(file, &process_variables(), roles)?;
         if self.print_config {
             anstream::print!("{}", config.redacted());
             return Ok(None);
@@ -49,6 +65,8 @@ pub enum Ended {
     /// Something did not end in time and was left behind; its messages come back by themselves,
     /// its leases when their time is up.
     LeftBehind,
+    /// As this code says, whose meaning the verb documents, and which has been explained.
+    As(u8),
 }
 
 /// What the process says to whoever started it: 0 when it did what it was for, 1 when it could not
@@ -58,6 +76,7 @@ pub fn exit(done: anyhow::Result<Ended>) -> ExitCode {
     match done {
         Ok(Ended::InOrder) => ExitCode::SUCCESS,
         Ok(Ended::LeftBehind) => ExitCode::from(3),
+        Ok(Ended::As(code)) => ExitCode::from(code),
         Err(error) => {
             tracing::debug!(?error, "the process failed");
             anstream::eprintln!("error: {}", redacted(&format!("{error:#}")));

@@ -251,6 +251,17 @@ pub enum CheckStatus {
     Completed(Conclusion),
 }
 
+impl CheckStatus {
+    /// GitHub's word for it, or for the conclusion, in lower case.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::InProgress => "in_progress",
+            Self::Completed(conclusion) => conclusion.label(),
+        }
+    }
+}
+
 /// A comment of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comment {

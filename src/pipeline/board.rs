@@ -17,6 +17,7 @@ use crate::github::{
     Reported,
 };
 use crate::names::{JobId, NodeId, Sha};
+use crate::observe::{CheckSaid, Event, JobRef, Observer, What};
 use crate::outcome::Stop;
 use crate::pipeline::cx::{Cx, Mandate, stop_of_github};
 use crate::pipeline::left_open;
@@ -36,8 +37,9 @@ struct Shared {
     github: Arc<dyn GitHub>,
     clock: Arc<dyn Clock>,
     redactor: Arc<Redactor>,
+    observer: Arc<dyn Observer>,
     place: Place,
-    job: JobId,
+    job: JobRef,
     details_url: Option<String>,
     mandate: Mandate,
     every: Duration,
@@ -85,6 +87,7 @@ impl Board {
             github: Arc::clone(&deps.github),
             clock: Arc::clone(&deps.clock),
             redactor: Arc::clone(&deps.settings.redactor),
+            observer: Arc::clone(&deps.observer),
             state: Mutex::new(State::of(facts, &names)),
             place: Place {
                 ask: cx.ask(None),
@@ -93,13 +96,14 @@ impl Board {
                 head: facts.head.clone(),
                 names,
             },
-            job: cx.job.id.clone(),
+            job: cx.job.clone(),
             details_url: details_url(cx),
             mandate: cx.mandate.clone(),
             every: deps.settings.report_every,
             writing: tokio::sync::Mutex::new(()),
             changed: Notify::new(),
         });
+        shared.tell_all();
         let pacer = tokio::spawn(pace(Arc::clone(&shared))).abort_handle();
         Self { shared, pacer }
     }
@@ -169,7 +173,7 @@ async fn pace(shared: Arc<Shared>) {
         shared.changed.notified().await;
         shared.clock.sleep(shared.every).await;
         if let Err(why) = shared.flush().await {
-            tracing::debug!(%why, job = %shared.job, "progress could not be shown yet");
+            tracing::debug!(%why, job = %shared.job.id, "progress could not be shown yet");
         }
     }
 }
@@ -223,9 +227,11 @@ impl Shared {
             }
         }
         let Reported { checks, comment } = written;
+        let mut shown = Vec::new();
         for (kind, face) in faces {
             let name = &self.place.names[&kind];
             if let Some((_, id)) = checks.iter().find(|(n, _)| n == name) {
+                shown.push(CheckSaid::of(kind, &face));
                 let row = state.checks.entry(kind).or_default();
                 row.id = Some(id.clone());
                 row.shown = Some(face);
@@ -235,7 +241,29 @@ impl Shared {
             state.comment = Some(id);
             state.comment_shown = Some(comment.body);
         }
+        drop(state);
+        if !shown.is_empty() {
+            self.tell(shown);
+        }
         outcome.map_err(stop_of_github)
+    }
+
+    /// Tells listeners what is there.
+    fn tell_all(&self) {
+        let state = self.state();
+        let shown = state.checks.iter().filter_map(|(kind, row)| {
+            let face = row.shown.as_ref()?;
+            Some(CheckSaid::of(*kind, face))
+        });
+        let shown = shown.collect();
+        drop(state);
+        self.tell(shown);
+    }
+
+    fn tell(&self, checks: Vec<CheckSaid>) {
+        let what = What::Checks { head: self.place.head.clone(), checks };
+        let event = Event { at: self.clock.now(), job: Some(self.job.clone()), what };
+        self.observer.observe(&event);
     }
 
     /// What is to be written, and the faces that it will show; `None` when all is shown.
@@ -251,7 +279,7 @@ impl Shared {
             writes.push(CheckWrite {
                 id: row.id.clone(),
                 name: self.place.names[kind].clone(),
-                external_id: row.job.as_ref().unwrap_or(&self.job).clone(),
+                external_id: row.job.as_ref().unwrap_or(&self.job.id).clone(),
                 status: wanted.status,
                 title: wanted.title.clone(),
                 summary: wanted.summary.clone(),
@@ -278,6 +306,12 @@ impl Shared {
             attempt: state.attempt,
         };
         Some((report, faces))
+    }
+}
+
+impl CheckSaid {
+    fn of(kind: CheckKind, face: &Said) -> Self {
+        Self { kind, status: face.status, title: face.title.clone() }
     }
 }
 

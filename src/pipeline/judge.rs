@@ -86,6 +86,8 @@ pub(crate) async fn judge(
     policy: &Policy,
     board: &Board,
 ) -> Result<(), Stop> {
+    let environment = pr_environment(&policy.bot, &cx.project, facts);
+    cx.tell(What::Judged { head: facts.head.clone(), environment });
     let seen = facts;
     let facts = &about_the_preview(facts, &cx.project, &cx.deps.settings.seal);
     let approval =

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use crate::github::{
     Attempt, CheckStatus, CheckWrite, Facts, PrState, Report, ReportError, Reported,
 };
-use crate::job::Job;
 use crate::names::ProjectName;
 use crate::outcome::{Stage, Stop};
 use crate::pipeline::cx::{Cx, stop_of_github};
@@ -29,7 +28,7 @@ async fn spread(cx: &Cx<'_>) -> Result<(), Stop> {
     let (concerned, others): (Vec<_>, Vec<_>) =
         siblings(cx).into_iter().partition(|project| concerns(project, &facts.changed));
     for project in &concerned {
-        cx.publish(meant_for(project, &cx.envelope.job)).await?;
+        cx.publish(cx.envelope.job.clone().of(&project.name)).await?;
     }
     if facts.state != PrState::Open {
         return Ok(());
@@ -48,18 +47,6 @@ fn siblings(cx: &Cx<'_>) -> Vec<Arc<Project>> {
     let home = cx.project.repository.as_str();
     let here = |one: &&Arc<Project>| one.repository.as_str().eq_ignore_ascii_case(home);
     cx.deps.projects.iter().filter(here).cloned().collect()
-}
-
-fn meant_for(project: &Project, job: &Job) -> Job {
-    let mut job = job.clone();
-    let of = match &mut job {
-        Job::GateCheck(job) => &mut job.project,
-        Job::Command(job) => &mut job.project,
-        Job::Deploy(job) => &mut job.project,
-        Job::Cleanup(job) => &mut job.project,
-    };
-    of.clone_from(&project.name);
-    job
 }
 
 /// Shows that the pull request changes nothing of these projects, where that is not shown yet: on

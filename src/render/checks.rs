@@ -61,6 +61,19 @@ impl CheckKind {
         }
     }
 
+    /// What the reference bot calls its conclusion in the outputs of a workflow's step: the name
+    /// without what all have in common, in lower case, words joined with `_`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Linter => "linter",
+            Self::UnitTests => "run_unit_tests",
+            Self::Approval => "has_required_approval",
+            Self::PrEnvironment => "pr_environment_synced",
+            Self::ProdPlan => "prod_plan_preview",
+            Self::Deploy => "prod_environment_synced",
+        }
+    }
+
     /// What it is about, for titles.
     fn subject(self) -> &'static str {
         match self {

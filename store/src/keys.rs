@@ -4,7 +4,7 @@
 //! what it is called, so that an environment `sweep` is not the sweep.
 
 use sluice::lease::LeaseKey;
-use sluice::names::{DeliveryId, Environment, JobId, PrNumber, ProjectName};
+use sluice::names::{DeliveryId, Environment, JobId, PrNumber, ProjectName, Sha};
 use sluice::queue::Route;
 
 /// The names of keys and channels under one prefix.
@@ -96,6 +96,26 @@ impl Keys {
     /// That a job was begun, and when it had been published first.
     pub(crate) fn begun(&self, job: &JobId) -> String {
         format!("{}:begun:{job}", self.prefix)
+    }
+
+    /// What has become of the jobs that follow from an event.
+    pub(crate) fn trail(&self, cause: &str) -> String {
+        format!("{}:trail:{cause}", self.prefix)
+    }
+
+    /// What the checks of a head say.
+    pub(crate) fn checks(&self, project: &ProjectName, pr: PrNumber, head: &Sha) -> String {
+        format!("{}:checks:{project}:{pr}:{head}", self.prefix)
+    }
+
+    /// The head that a pull request was judged at last.
+    pub(crate) fn head(&self, project: &ProjectName, pr: PrNumber) -> String {
+        format!("{}:head:{project}:{pr}", self.prefix)
+    }
+
+    /// The event from which a pull request's environment was built first.
+    pub(crate) fn built(&self, project: &ProjectName, pr: PrNumber) -> String {
+        format!("{}:built:{project}:{pr}", self.prefix)
     }
 
     /// The worker processes that were heard of.

@@ -26,6 +26,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use actions::{Action, Actions};
 pub use condition::Condition;
 pub use journal::scribe::{BEAT, Scribe};
+pub use journal::trail::{CheckShown, Followed, Shown};
 pub use journal::{EndedDeploy, Journal, RunningJob, StageTime, WaitingJob, Worker};
 pub use lease::RedisLeases;
 pub use ledger::RedisLedger;

@@ -8,6 +8,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod actions;
 mod contracts;
 mod fuzzing;
 mod metrics;

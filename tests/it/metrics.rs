@@ -24,7 +24,7 @@ fn warehouse() -> ProjectName {
 
 fn job(kind: JobKind) -> JobRef {
     let id = JobId::new("warehouse/7").unwrap();
-    JobRef { id, kind, project: warehouse(), pr: PrNumber(7) }
+    JobRef { id, kind, project: warehouse(), pr: PrNumber(7), cause: "test".to_owned() }
 }
 
 fn seconds(seconds: f64) -> Duration {

@@ -93,7 +93,14 @@ fn board(answers: Vec<Result<Reported, ReportError>>) -> (Arc<Scripted>, Shared)
         clock: Arc::new(SystemClock),
         redactor: Arc::new(Redactor::new([""; 0])),
         place,
-        job: JobId::new("job-1").unwrap(),
+        observer: Arc::new(Observers::default()),
+        job: JobRef {
+            id: JobId::new("job-1").unwrap(),
+            kind: JobKind::Approval,
+            project: crate::names::ProjectName::new("warehouse").unwrap(),
+            pr: PrNumber(7),
+            cause: "test".to_owned(),
+        },
         details_url: None,
         mandate: Mandate::default(),
         every: Duration::ZERO,
@@ -161,8 +168,7 @@ async fn nothing_is_written_once_the_lease_is_gone() {
         timings: Timings::default(),
         host: "worker-1".to_owned(),
     };
-    let project = crate::names::ProjectName::new("warehouse").unwrap();
-    let job = JobRef { id: board.job.clone(), kind: JobKind::Approval, project, pr: PrNumber(7) };
+    let job = board.job.clone();
     let cancel = tokio_util::sync::CancellationToken::new();
     let turn = hold(&keeper, Wish::turn(&job, Wait::No, &cancel), async |turn| {
         board.mandate.bind(turn);

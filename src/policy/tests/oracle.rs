@@ -41,6 +41,7 @@ impl Case {
             head: &self.asked,
             role: self.role,
             gate: self.gate.as_ref(),
+            others: &[],
         })
     }
 

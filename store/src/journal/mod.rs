@@ -19,6 +19,7 @@ use crate::{Shared, StoreError};
 
 mod book;
 pub(crate) mod scribe;
+pub(crate) mod trail;
 mod write;
 
 /// How many ended deploys of a project are kept.

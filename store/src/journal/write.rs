@@ -11,6 +11,7 @@ use sluice::observe::JobRef;
 use sluice::queue::Route;
 
 use super::book::Entry;
+use super::trail::ENVIRONMENT;
 use super::{MOST_WAITING, RECENT, RunningJob, Worker};
 use crate::keys::Keys;
 
@@ -28,6 +29,10 @@ const WAITING_REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long ended deploys are shown.
 const RECENT_REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3600);
 
+/// How long it is told what became of an event's jobs and what a head's checks say: nobody waits
+/// for longer.
+const TRAIL_REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+
 /// Adds entries, in order. A short job begins and ends among them, and is said once not to wait;
 /// what was published to one route is told by one script.
 pub(super) fn entries(pipeline: &mut Pipeline, keys: &Keys, entries: &[Entry]) {
@@ -39,7 +44,7 @@ pub(super) fn entries(pipeline: &mut Pipeline, keys: &Keys, entries: &[Entry]) {
     }
     let is_told_later = |entry: &Entry| match entry {
         Entry::Begun { job, .. } => last.get(&job.id).is_some_and(|last| !ptr::eq(*last, entry)),
-        Entry::Published { .. } | Entry::Back { .. } | Entry::Ended(..) => false,
+        _ => false,
     };
     let told: Vec<&Entry> = entries.iter().filter(|entry| !is_told_later(entry)).collect();
     let is_as_well = |a: &&Entry, b: &&Entry| match (a, b) {
@@ -85,6 +90,43 @@ fn add(pipeline: &mut Pipeline, keys: &Keys, entries: &[&Entry]) {
             pipeline.cmd("LTRIM").arg(&recent).arg(0).arg(RECENT - 1).ignore();
             pipeline.cmd("PEXPIRE").arg(&recent).arg(millis(RECENT_REMEMBERED)).ignore();
         }
+        Entry::Followed { cause, job, now } => {
+            let trail = keys.trail(cause);
+            pipeline.cmd("HSET").arg(&trail).arg(job.as_str()).arg(text(now)).ignore();
+            pipeline.cmd("PEXPIRE").arg(&trail).arg(millis(TRAIL_REMEMBERED)).ignore();
+        }
+        Entry::Checks { .. } | Entry::Judged { .. } | Entry::Built(_) => {
+            shown(pipeline, keys, first)
+        }
+    }
+}
+
+/// Adds what a head's checks say, and what else is known of it.
+fn shown(pipeline: &mut Pipeline, keys: &Keys, entry: &Entry) {
+    let for_a_while = millis(TRAIL_REMEMBERED);
+    match entry {
+        Entry::Checks { job, head, checks } => {
+            let key = keys.checks(&job.project, job.pr, head);
+            let fields = pipeline.cmd("HSET").arg(&key);
+            for (check, said) in checks {
+                fields.arg(*check).arg(text(said));
+            }
+            fields.ignore();
+            pipeline.cmd("PEXPIRE").arg(&key).arg(for_a_while).ignore();
+        }
+        Entry::Judged { job, head, environment } => {
+            let key = keys.checks(&job.project, job.pr, head);
+            let field = pipeline.cmd("HSET").arg(&key).arg(ENVIRONMENT);
+            field.arg(environment.as_str()).ignore();
+            pipeline.cmd("PEXPIRE").arg(&key).arg(for_a_while).ignore();
+            let newest = pipeline.cmd("SET").arg(keys.head(&job.project, job.pr));
+            newest.arg(head.as_str()).arg("PX").arg(for_a_while).ignore();
+        }
+        Entry::Built(job) => {
+            let built = pipeline.cmd("SET").arg(keys.built(&job.project, job.pr));
+            built.arg(&job.cause).arg("NX").arg("PX").arg(millis(RECENT_REMEMBERED)).ignore();
+        }
+        _ => {}
     }
 }
 

@@ -70,6 +70,7 @@ async fn all_works(store: &Store) {
         store.actions().last().await.unwrap().iter().map(|action| action.at_ms).collect();
     assert_eq!(kept, (2..=51).rev().collect::<Vec<_>>());
     super::journal::tells_a_deploy(store).await;
+    super::journal::tells_what_checks_say(store).await;
 }
 
 /// What operators are told to give to sluice.

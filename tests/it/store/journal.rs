@@ -2,13 +2,16 @@
 
 use std::time::{Duration, SystemTime};
 
+use deadpool_redis::redis;
 use sluice::clock::{Clock as _, SystemClock, unix_ms};
+use sluice::github::CheckStatus;
 use sluice::job::JobKind;
 use sluice::ledger::Ledger as _;
-use sluice::names::{JobId, PrNumber, Sha};
-use sluice::observe::{Event, JobRef, Observer as _, What};
-use sluice::outcome::{DeployOutcome, Stage, StageOutcome};
+use sluice::names::{Environment, JobId, PrNumber, Sha};
+use sluice::observe::{CheckSaid, Event, JobRef, Observer as _, What};
+use sluice::outcome::{Conclusion, DeployOutcome, Stage, StageOutcome};
 use sluice::queue::Route;
+use sluice::render::checks::CheckKind;
 use sluice_rig::Redis;
 use sluice_store::{BEAT, Journal, RunningJob, Scribe, Store, Worker};
 
@@ -21,7 +24,8 @@ fn head(pr: u64) -> Sha {
 
 fn deploy(pr: u64) -> JobRef {
     let id = JobId::of_deploy(&project(), PrNumber(pr), &head(pr));
-    JobRef { id, kind: JobKind::Deploy, project: project(), pr: PrNumber(pr) }
+    let cause = "actions:1:1".to_owned();
+    JobRef { id, kind: JobKind::Deploy, project: project(), pr: PrNumber(pr), cause }
 }
 
 fn worker(host: &str) -> Option<Worker> {
@@ -109,6 +113,88 @@ pub(super) async fn tells_a_deploy(store: &Store) {
     until(async || journal.running().await.unwrap().is_empty().then_some(())).await;
     worker.close().await;
     assert!(journal.workers().await.unwrap().is_empty(), "it said good-bye");
+    let trail = journal.trail(&job.cause).await.unwrap();
+    let followed = &trail[job.id.as_str()];
+    assert!(followed.has_ended() && followed.outcome.as_deref() == Some("deployed"), "{trail:?}");
+    assert_eq!((followed.stages[0].stage.as_str(), trail.len()), ("apply", 1), "{trail:?}");
+}
+
+fn says(kind: CheckKind, status: CheckStatus) -> What {
+    let said = CheckSaid { kind, status, title: "a title".to_owned() };
+    What::Checks { head: head(7), checks: vec![said] }
+}
+
+/// What is kept of a head's checks, for those who wait for their end.
+pub(super) async fn tells_what_checks_say(store: &Store) {
+    let (journal, worker) = (store.journal(), store.scribe(worker("worker-1"), BEAT));
+    let done = CheckStatus::Completed(Conclusion::Success);
+    let environment = Environment::new("warehouse_7").unwrap();
+    let tells = |job: &JobRef, whats: Vec<What>| {
+        for what in whats {
+            tell(&worker, SystemClock.now(), job, what);
+        }
+    };
+    let shown = async |status: &str| {
+        until(async || {
+            let shown = journal.shown(&project(), PrNumber(7), &head(7)).await.unwrap();
+            let so = shown.checks.get("pr_environment_synced")?.status == status;
+            so.then_some(shown)
+        })
+        .await
+    };
+    let first = deploy(7);
+    let none = What::Checks { head: head(7), checks: Vec::new() };
+    let started = || What::Started { queued: Duration::ZERO };
+    let open = says(CheckKind::PrEnvironment, CheckStatus::InProgress);
+    tells(&first, vec![started(), none, open]);
+    assert_eq!(shown("in_progress").await.built_by, None);
+    let judged = What::Judged { head: head(7), environment };
+    tells(&first, vec![says(CheckKind::PrEnvironment, done), judged, settled("done")]);
+    let first_shown = shown("success").await;
+    assert_eq!(first_shown.checks["pr_environment_synced"].title, "a title");
+
+    // A job that comes across it has not built it.
+    let mut later = deploy(8);
+    later.cause = "actions:2:1".to_owned();
+    (later.pr, later.id) = (PrNumber(7), JobId::new("a-later-look").unwrap());
+    tells(&later, vec![started(), says(CheckKind::PrEnvironment, done)]);
+    tells(&later, vec![says(CheckKind::PrEnvironment, done), settled("done")]);
+    worker.close().await;
+    let seen = shown("success").await;
+    assert_eq!(seen.environment.as_deref(), Some("warehouse_7"));
+    assert_eq!((seen.newest, seen.built_by.as_deref()), (Some(head(7)), Some("actions:1:1")));
+}
+
+#[tokio::test]
+async fn it_is_told_what_checks_say_and_who_built_the_environment_first() {
+    let corner = Corner::new();
+    tells_what_checks_say(&corner.store().await).await;
+}
+
+#[tokio::test]
+async fn only_what_somebody_waits_for_leaves_a_trail() {
+    let corner = Corner::new();
+    let store = corner.store().await;
+    let scribe = store.scribe(worker("worker-1"), BEAT);
+    let mut job = deploy(7);
+    job.cause = "f7c8a1e0-0000-11ee-8f00-00000000000a".to_owned();
+    tell(&scribe, SystemClock.now(), &job, What::Started { queued: Duration::ZERO });
+    tell(&scribe, SystemClock.now(), &job, settled("done"));
+    // A message that nobody has begun, because its workers died of it.
+    let poison = deploy(8);
+    let why = Some("poison".repeat(100));
+    let dead = What::Settled { disposition: "dead", why };
+    tell(&scribe, SystemClock.now(), &poison, dead);
+    scribe.close().await;
+    assert!(store.journal().trail(&job.cause).await.unwrap().is_empty());
+    let trail = store.journal().trail(&poison.cause).await.unwrap();
+    let why = trail[poison.id.as_str()].why.clone().unwrap();
+    assert_eq!((why.len(), trail.len()), (500, 1), "bounded: {trail:?}");
+    let kept = corner.keys().into_iter().filter(|key| key.contains(":trail:"));
+    for key in kept {
+        let left: i64 = redis::cmd("PTTL").arg(&key).query(&mut corner.connection()).unwrap();
+        assert!(left > 0, "{key} is forgotten by itself");
+    }
 }
 
 #[tokio::test]

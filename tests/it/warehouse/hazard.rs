@@ -109,7 +109,8 @@ async fn with_leases(
 ) {
     let (project, cancel) = (ProjectName::new("warehouse").unwrap(), CancellationToken::new());
     let id = JobId::new(format!("job-{pr}")).unwrap();
-    let job = JobRef { id, kind: JobKind::Gate, project, pr: PrNumber(pr) };
+    let (number, cause) = (PrNumber(pr), "test".to_owned());
+    let job = JobRef { id, kind: JobKind::Gate, project, pr: number, cause };
     let head = Sha::new("a".repeat(40)).unwrap();
     let mut session = worker.loaded().await;
     let wish = Wish::environment(&job, &head, environment, Wait::No, &cancel);

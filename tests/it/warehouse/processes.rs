@@ -267,7 +267,7 @@ pub(crate) fn queues(prefix: &str) -> Broker {
 
 /// The folder of our programs: `cargo xtask test` builds them and says where; else they lie beside
 /// the tests, if somebody built them.
-fn binaries() -> PathBuf {
+pub(crate) fn binaries() -> PathBuf {
     if let Some(folder) = std::env::var_os("SLUICE_TEST_BINARIES") {
         return folder.into();
     }

@@ -183,6 +183,7 @@ impl Bench {
             kind: JobKind::Deploy,
             project: project(),
             pr: PrNumber(pr),
+            cause: "test".to_owned(),
         };
         let head = Sha::new("a".repeat(40)).unwrap();
         Wish::environment(&job, &head, &Environment::prod(), wait, &self.cancel)

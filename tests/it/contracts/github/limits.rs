@@ -142,6 +142,7 @@ async fn what_a_job_asks_is_counted_as_its_own() {
         kind: JobKind::Approval,
         project: ProjectName::new("warehouse").unwrap(),
         pr: PrNumber(pr.number),
+        cause: "test".to_owned(),
     };
     let ask = sluice::github::Ask { job: Some(job.clone()), ..town.ask(&pr) };
     town.github.facts(&ask).await.unwrap();
