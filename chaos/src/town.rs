@@ -15,14 +15,13 @@ use sluice::metrics::Metrics;
 use sluice::observe::{Observer, Observers};
 use sluice::queue::Queue;
 use sluice::queue::amqp::AmqpQueue;
+use sluice_conformance::Watched;
 use sluice_producer::Limits;
 use sluice_rig::Folder;
 use sluice_service::Bound;
 use sluice_sim::faults::Faults;
 use sluice_sim::world::{CheckConclusion, Role};
-use sluice_sim::{
-    Actor, Pr, PrSnapshot, PrSpec, Receiver, RepositoryName, Standin, StandinConfig, World,
-};
+use sluice_sim::{Actor, Pr, PrSnapshot, PrSpec, Receiver, RepositoryName, StandinConfig, World};
 use tokio_util::sync::CancellationToken;
 
 use crate::history::{Happened, History};
@@ -58,7 +57,7 @@ pub struct Town {
     /// How it is set up.
     pub setup: Setup,
     /// GitHub.
-    pub github: Standin,
+    pub github: Watched,
     /// The one repository.
     pub repository: RepositoryName,
     /// Where workers can be made to die.
@@ -92,7 +91,7 @@ impl Town {
         tweak: impl FnOnce(&mut Setup),
     ) -> anyhow::Result<Self> {
         let folder = Arc::new(Folder::new("chaos")?);
-        let github = Standin::start(StandinConfig::default()).await?;
+        let github = Watched::start(StandinConfig::default()).await?;
         // Half an hour of chaos asks for more than GitHub allows in one; its limits are not meant.
         let unlimited = |world: &mut World| {
             world.rate_limit().limit = u64::MAX;

@@ -34,6 +34,12 @@ use query::Query;
 static SCHEMA: LazyLock<Schema<Query, Mutation, EmptySubscription>> =
     LazyLock::new(|| Schema::build(Query, Mutation, EmptySubscription).finish());
 
+/// The schema that `POST /graphql` answers by, in GraphQL's own language.
+#[must_use]
+pub fn schema() -> String {
+    SCHEMA.sdl()
+}
+
 /// Answers `POST /graphql`: always 200 when the document could be read, as GitHub does.
 pub(crate) async fn answer(
     State(shared): State<Shared>,

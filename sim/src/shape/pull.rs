@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{account, optional_time, repository, time};
+use super::{account, fork, optional_time, owner, repository, time};
 use crate::git::{ChangeType, ChangedFile, Oid};
 use crate::world::{
     Kind, Mergeable, NodeId, Pr, PullRequest, PullState, Repository, Review, World, WorldError,
@@ -24,6 +24,8 @@ pub(crate) fn pull(
 
 fn summary(world: &World, home: &Repository, pull: &PullRequest) -> Value {
     let (url, name, number) = (world.url(), &home.name, pull.number);
+    let (api, page) = (format!("{url}/repos/{name}"), format!("{url}/{name}/pull/{number}"));
+    let own = format!("{api}/pulls/{number}");
     json!({
         "id": pull.id,
         "node_id": NodeId::new(Kind::PullRequest, pull.id).to_string(),
@@ -34,14 +36,25 @@ fn summary(world: &World, home: &Repository, pull: &PullRequest) -> Value {
         "body": pull.body,
         "user": account(world, &pull.author),
         "draft": pull.draft,
+        "active_lock_reason": null,
         "created_at": time(pull.created_at),
         "updated_at": time(pull.updated_at),
         "closed_at": optional_time(pull.closed_at),
         "merged_at": optional_time(pull.merged.as_ref().map(|merged| merged.at)),
-        "url": format!("{url}/repos/{name}/pulls/{number}"),
-        "html_url": format!("{url}/{name}/pull/{number}"),
-        "issue_url": format!("{url}/repos/{name}/issues/{number}"),
+        "url": own,
+        "html_url": page,
+        "issue_url": format!("{api}/issues/{number}"),
+        "diff_url": format!("{page}.diff"),
+        "patch_url": format!("{page}.patch"),
+        "commits_url": format!("{own}/commits"),
+        "review_comments_url": format!("{own}/comments"),
+        "review_comment_url": format!("{api}/pulls/comments{{/number}}"),
+        "comments_url": format!("{api}/issues/{number}/comments"),
+        "statuses_url": format!("{api}/statuses/{}", pull.head_oid),
+        "_links": links(&api, &page, pull),
         "labels": [],
+        "milestone": null,
+        "assignee": null,
         "assignees": [],
         "requested_reviewers": [],
         "requested_teams": [],
@@ -52,9 +65,25 @@ fn summary(world: &World, home: &Repository, pull: &PullRequest) -> Value {
             "label": format!("{}:{}", name.owner(), pull.base),
             "ref": pull.base,
             "sha": pull.base_oid.as_str(),
-            "user": account(world, name.owner()),
+            "user": owner(world, name),
             "repo": repository(world, home),
         },
+    })
+}
+
+/// The same links once more, as objects.
+fn links(api: &str, page: &str, pull: &PullRequest) -> Value {
+    let number = pull.number;
+    let own = format!("{api}/pulls/{number}");
+    json!({
+        "self": {"href": own},
+        "html": {"href": page},
+        "issue": {"href": format!("{api}/issues/{number}")},
+        "comments": {"href": format!("{api}/issues/{number}/comments")},
+        "review_comments": {"href": format!("{own}/comments")},
+        "review_comment": {"href": format!("{api}/pulls/comments{{/number}}")},
+        "commits": {"href": format!("{own}/commits")},
+        "statuses": {"href": format!("{api}/statuses/{}", pull.head_oid)},
     })
 }
 
@@ -82,24 +111,24 @@ fn details(world: &World, home: &Repository, pull: &PullRequest) -> Result<Value
         "comments": home.comments_of(pull.number).count(),
         "review_comments": 0,
         "maintainer_can_modify": false,
+        "commits": pull.size.commits,
+        "additions": pull.size.additions,
+        "deletions": pull.size.deletions,
+        "changed_files": pull.size.files,
     }))
 }
 
 fn head(world: &World, home: &Repository, pull: &PullRequest) -> Value {
     let name = pull.head_repository.as_ref().unwrap_or(&home.name);
-    let mut shape = repository(world, home);
-    if pull.head_repository.is_some() {
-        shape["full_name"] = name.as_str().into();
-        shape["name"] = name.name().into();
-        shape["fork"] = true.into();
-        shape["owner"] = account(world, name.owner());
-        shape["clone_url"] = format!("{}/{name}.git", world.url()).into();
-    }
+    let shape = match &pull.head_repository {
+        Some(name) => fork(world, home, name),
+        None => repository(world, home),
+    };
     json!({
         "label": format!("{}:{}", name.owner(), pull.head),
         "ref": pull.head,
         "sha": pull.head_oid.as_str(),
-        "user": account(world, name.owner()),
+        "user": owner(world, name),
         "repo": shape,
     })
 }
@@ -126,6 +155,8 @@ pub(crate) fn review(
     review: &Review,
 ) -> Value {
     let (url, name, number) = (world.url(), &home.name, pull.number);
+    let own = format!("{url}/repos/{name}/pulls/{number}");
+    let page = format!("{url}/{name}/pull/{number}#pullrequestreview-{}", review.id);
     json!({
         "id": review.id,
         "node_id": NodeId::new(Kind::Review, review.id).to_string(),
@@ -135,8 +166,9 @@ pub(crate) fn review(
         "commit_id": review.commit.as_str(),
         "submitted_at": time(review.submitted_at),
         "author_association": "COLLABORATOR",
-        "html_url": format!("{url}/{name}/pull/{number}#pullrequestreview-{}", review.id),
-        "pull_request_url": format!("{url}/repos/{name}/pulls/{number}"),
+        "html_url": page,
+        "pull_request_url": own,
+        "_links": {"html": {"href": page}, "pull_request": {"href": own}},
     })
 }
 
@@ -154,9 +186,17 @@ pub(crate) fn review_event(
 }
 
 /// One changed file.
-pub(crate) fn changed_file(file: &ChangedFile) -> Value {
+pub(crate) fn changed_file(
+    world: &World,
+    (home, head): (&Repository, &Oid),
+    file: &ChangedFile,
+) -> Value {
+    let (url, name, path) = (world.url(), &home.name, &file.path);
     let mut shape = json!({
         "sha": if file.change == ChangeType::Deleted { None } else { Some(file.blob.as_str()) },
+        "blob_url": format!("{url}/{name}/blob/{head}/{path}"),
+        "raw_url": format!("{url}/{name}/raw/{head}/{path}"),
+        "contents_url": format!("{url}/repos/{name}/contents/{path}?ref={head}"),
         "filename": file.path,
         "status": file.change,
         "additions": file.additions,

@@ -9,6 +9,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         "sluice",
         &[
             "sluice-cli",
+            "sluice-conformance",
             "sluice-producer",
             "sluice-service",
             "sluice-sim",
@@ -26,12 +27,16 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         &["sluice-cli", "sluice-producer", "sluice-service", "sluice-sim", "sluice-worker"],
     ),
     ("sluice-service", &["sluice-cli", "sluice-producer", "sluice-sim", "sluice-worker"]),
-    ("sluice-producer", &["sluice-cli", "sluice-sim", "sluice-worker"]),
-    ("sluice-worker", &["sluice-cli", "sluice-producer", "sluice-sim"]),
-    ("sluice-sim", &["sluice-cli", "sluice-producer", "sluice-worker"]),
-    ("sluice-cli", &[]),
+    ("sluice-producer", &["sluice-cli", "sluice-conformance", "sluice-sim", "sluice-worker"]),
+    ("sluice-worker", &["sluice-cli", "sluice-conformance", "sluice-producer", "sluice-sim"]),
+    ("sluice-sim", &["sluice-cli", "sluice-conformance", "sluice-producer", "sluice-worker"]),
+    ("sluice-cli", &["sluice-conformance"]),
     ("sluice-bench", &["sluice-cli", "sluice-sim"]),
     ("sluice-chaos", &["sluice-cli"]),
+    (
+        "sluice-conformance",
+        &["sluice", "sluice-cli", "sluice-producer", "sluice-service", "sluice-worker"],
+    ),
     (
         "sluice-rig",
         &["sluice", "sluice-cli", "sluice-producer", "sluice-sim", "sluice-worker", "tokio"],
