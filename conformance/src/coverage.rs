@@ -94,8 +94,11 @@ impl Coverage {
         *results.entry(result.to_owned()).or_default() += 1;
     }
 
-    /// Appends to this process's file.
-    pub(crate) fn write_down(&self) -> anyhow::Result<()> {
+    /// Appends to this process's file, if the run keeps any.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_down(&self) -> anyhow::Result<()> {
         let Some(folder) = std::env::var_os(FOLDER_VARIABLE) else { return Ok(()) };
         let path = Path::new(&folder).join(format!("{}.txt", std::process::id()));
         let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;

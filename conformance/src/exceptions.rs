@@ -21,6 +21,16 @@ pub(crate) const STATUSES: &[Undescribed] = &[
     any(401, "GitHub says so of a token that it does not know, whatever the operation"),
     any(403, "GitHub says so of a limit, and of what a token may not, whatever the operation"),
     any(404, "GitHub says so of what a token may not see, whatever the operation"),
+    Undescribed {
+        status: 422,
+        operation: "POST /repos/{owner}/{repo}/check-runs",
+        why: "GitHub refuses an unknown commit, a text that is too long, too many annotations",
+    },
+    Undescribed {
+        status: 422,
+        operation: "PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}",
+        why: "GitHub refuses the same in a change, and an end without a conclusion",
+    },
     any(429, "GitHub says so of a secondary limit, whatever the operation"),
     any(500, "GitHub has trouble now and then, and says so with no word in its description"),
     any(502, "GitHub's edge answers when what is behind it does not"),

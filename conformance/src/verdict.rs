@@ -24,7 +24,7 @@ pub enum Clients {
 /// How many violations are told.
 const TOLD: usize = 30;
 
-/// Hears and judges.
+/// Hears and judges. The default is for programs of ours.
 #[derive(Debug)]
 pub struct Ear {
     clients: Clients,
@@ -41,6 +41,12 @@ struct Heard {
 impl std::fmt::Debug for Heard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Heard").field("violations", &self.violations).finish_non_exhaustive()
+    }
+}
+
+impl Default for Ear {
+    fn default() -> Self {
+        Self::new(Clients::Ours)
     }
 }
 
@@ -101,8 +107,7 @@ impl Heard {
         let rest::Found { operation, asked, answered } = rest::judge(exchange);
         let name = operation.unwrap_or("no operation");
         if let Some(operation) = operation {
-            let status = exchange.status.to_string();
-            self.coverage.add(Subject::Rest, operation, &status);
+            self.coverage.add(Subject::Rest, operation, &result(exchange.status));
         }
         if !may_be_wrong {
             self.keep(&format!("request {name}"), asked);
@@ -116,7 +121,7 @@ impl Heard {
         let answered = answered.transpose().unwrap_or_default();
         let found = self.graphql.judge(&asked, answered.as_ref());
         for name in &found.names {
-            self.coverage.add(Subject::GraphQl, name, &exchange.status.to_string());
+            self.coverage.add(Subject::GraphQl, name, &result(exchange.status));
         }
         let name = found.names.first().map_or("a document", String::as_str);
         // GraphQL refuses with status 200, errors, and no data.
@@ -140,5 +145,13 @@ impl Heard {
                 self.violations.push(violation);
             }
         }
+    }
+}
+
+/// What came of a request, in the table.
+fn result(status: u16) -> String {
+    match status {
+        0 => "asked of a script".to_owned(),
+        status => status.to_string(),
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn check_run(world: &World, home: &Repository, run: &CheckRun) -> Val
         "external_id": run.external_id.as_deref().unwrap_or(""),
         "url": format!("{url}/repos/{name}/check-runs/{}", run.id),
         "html_url": format!("{url}/{name}/runs/{}", run.id),
-        "details_url": run.details_url,
+        "details_url": run.details_url.as_deref().unwrap_or(url),
         "status": run.status,
         "conclusion": run.conclusion,
         "started_at": time(run.started_at),

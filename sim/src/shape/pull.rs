@@ -14,7 +14,7 @@ pub(crate) fn pull(
     home: &Repository,
     pull: &PullRequest,
 ) -> Result<Value, WorldError> {
-    let mut shape = summary(world, home, pull);
+    let mut shape = summary(world, home, pull)?;
     let details = details(world, home, pull)?;
     if let (Value::Object(shape), Value::Object(details)) = (&mut shape, details) {
         shape.extend(details);
@@ -22,11 +22,12 @@ pub(crate) fn pull(
     Ok(shape)
 }
 
-fn summary(world: &World, home: &Repository, pull: &PullRequest) -> Value {
+fn summary(world: &World, home: &Repository, pull: &PullRequest) -> Result<Value, WorldError> {
     let (url, name, number) = (world.url(), &home.name, pull.number);
     let (api, page) = (format!("{url}/repos/{name}"), format!("{url}/{name}/pull/{number}"));
     let own = format!("{api}/pulls/{number}");
-    json!({
+    let merge_commit = merge_commit(world, home, pull)?;
+    Ok(json!({
         "id": pull.id,
         "node_id": NodeId::new(Kind::PullRequest, pull.id).to_string(),
         "number": number,
@@ -52,6 +53,7 @@ fn summary(world: &World, home: &Repository, pull: &PullRequest) -> Value {
         "comments_url": format!("{api}/issues/{number}/comments"),
         "statuses_url": format!("{api}/statuses/{}", pull.head_oid),
         "_links": links(&api, &page, pull),
+        "merge_commit_sha": merge_commit.as_ref().map(Oid::as_str),
         "labels": [],
         "milestone": null,
         "assignee": null,
@@ -68,7 +70,24 @@ fn summary(world: &World, home: &Repository, pull: &PullRequest) -> Value {
             "user": owner(world, name),
             "repo": repository(world, home),
         },
-    })
+    }))
+}
+
+/// The commit that merged it, or the one of the test merge.
+fn merge_commit(
+    world: &World,
+    home: &Repository,
+    pull: &PullRequest,
+) -> Result<Option<Oid>, WorldError> {
+    if let Some(merged) = &pull.merged {
+        return Ok(Some(merged.commit.clone()));
+    }
+    let pr = Pr::new(home.name.clone(), pull.number);
+    if world.present_merge_state(&pr)?.0 != Mergeable::Mergeable {
+        return Ok(None);
+    }
+    let tested = home.git.object(&format!("refs/pull/{}/merge", pull.number))?;
+    Ok(tested.map(|object| object.oid))
 }
 
 /// The same links once more, as objects.
@@ -90,16 +109,8 @@ fn links(api: &str, page: &str, pull: &PullRequest) -> Value {
 fn details(world: &World, home: &Repository, pull: &PullRequest) -> Result<Value, WorldError> {
     let pr = Pr::new(home.name.clone(), pull.number);
     let (mergeable, state) = world.present_merge_state(&pr)?;
-    let merge_commit = match &pull.merged {
-        Some(merged) => Some(merged.commit.clone()),
-        None if mergeable == Mergeable::Mergeable => {
-            home.git.object(&format!("refs/pull/{}/merge", pull.number))?.map(|object| object.oid)
-        }
-        None => None,
-    };
     Ok(json!({
         "merged": pull.merged.is_some(),
-        "merge_commit_sha": merge_commit.as_ref().map(Oid::as_str),
         "merged_by": pull.merged.as_ref().map(|merged| account(world, &world.login(&merged.by))),
         "mergeable": match mergeable {
             Mergeable::Mergeable => Some(true),
@@ -182,7 +193,7 @@ pub(crate) fn review_event(
 ) -> Result<Value, WorldError> {
     let mut shape = review(world, home, pull, subject);
     shape["state"] = subject.state.lower_case().into();
-    Ok(json!({"review": shape, "pull_request": summary(world, home, pull)}))
+    Ok(json!({"review": shape, "pull_request": summary(world, home, pull)?}))
 }
 
 /// One changed file.
