@@ -27,9 +27,9 @@ Chores: cargo xtask <verb>
   chaos [--minutes N] [--seed S]
                      people and faults at random against real worker processes, a private broker and
                      store; prints the seed; fails when an invariant did not hold
-  conformance        the tests that talk to the GitHub stand-in, and the table of what of GitHub's own
-                     descriptions they covered; fails when something of ours was not (so does
-                     `test` without filters)
+  conformance        the tests that talk to the GitHub stand-in, and the table of what they covered
+                     of GitHub's own descriptions; fails when something of ours was not covered
+                     (so does `test` without filters)
   descriptions       make the slice of GitHub's descriptions in conformance/descriptions anew
                      (needs npm, tar and the network)
   ci                 exactly what CI runs: fmt --check, lint, doc, deny, test, demo

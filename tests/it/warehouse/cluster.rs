@@ -138,7 +138,7 @@ async fn twenty_approved_pull_requests_are_deployed_one_after_the_other_by_three
     let (url, secret) = (processes.webhooks(), processes.secret().to_owned());
     github.deliver_to(Receiver { url, secret });
     let [alice, carol] = ["alice", "carol"].map(|login| github.user(login));
-    let around = (&github, &processes);
+    let around = (&*github, &processes);
 
     let begun = SystemClock.instant();
     let pulls = opened(&alice, &repository).await;
