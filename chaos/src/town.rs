@@ -291,7 +291,7 @@ fn lost_for(setup: &Setup) -> Duration {
 }
 
 /// The repository, and prod as main has it.
-async fn found(github: &Standin, warehouse: &Warehouse) -> anyhow::Result<RepositoryName> {
+async fn found(github: &Watched, warehouse: &Warehouse) -> anyhow::Result<RepositoryName> {
     let config = serde_json::to_string_pretty(&policy())?;
     let paths: Vec<String> = FIRST.iter().map(|(name, _)| format!("models/{name}.sql")).collect();
     let mut files = vec![("config.yaml", config.as_str())];
@@ -318,7 +318,7 @@ async fn until_ready(queue: &dyn Queue) -> anyhow::Result<()> {
 async fn produce(
     setup: &Setup,
     history: &History,
-    github: &Standin,
+    github: &Watched,
     stop: &CancellationToken,
 ) -> anyhow::Result<tokio::task::JoinHandle<()>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
