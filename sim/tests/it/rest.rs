@@ -104,6 +104,7 @@ async fn check_runs_belong_to_apps_and_keep_the_limits() {
     }
     let (status, done) = town.send(Method::PATCH, &run, &json!({"conclusion": "success"})).await;
     assert_eq!((status, done["status"].as_str()), (200, Some("completed")));
+    assert_eq!(town.get(&run).await.1["id"], done["id"]);
     let (_, listed) =
         town.get(&format!("/repos/acme/warehouse/commits/{}/check-runs", town.head(&pr))).await;
     assert_eq!(listed["total_count"], 1);
