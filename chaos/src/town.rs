@@ -15,14 +15,13 @@ use sluice::metrics::Metrics;
 use sluice::observe::{Observer, Observers};
 use sluice::queue::Queue;
 use sluice::queue::amqp::AmqpQueue;
+use sluice_conformance::Watched;
 use sluice_producer::Limits;
 use sluice_rig::Folder;
 use sluice_service::Bound;
 use sluice_sim::faults::Faults;
 use sluice_sim::world::{CheckConclusion, Role};
-use sluice_sim::{
-    Actor, Pr, PrSnapshot, PrSpec, Receiver, RepositoryName, Standin, StandinConfig, World,
-};
+use sluice_sim::{Actor, Pr, PrSnapshot, PrSpec, Receiver, RepositoryName, StandinConfig, World};
 use tokio_util::sync::CancellationToken;
 
 use crate::history::{Happened, History};
@@ -58,7 +57,7 @@ pub struct Town {
     /// How it is set up.
     pub setup: Setup,
     /// GitHub.
-    pub github: Standin,
+    pub github: Watched,
     /// The one repository.
     pub repository: RepositoryName,
     /// Where workers can be made to die.
@@ -92,7 +91,7 @@ impl Town {
         tweak: impl FnOnce(&mut Setup),
     ) -> anyhow::Result<Self> {
         let folder = Arc::new(Folder::new("chaos")?);
-        let github = Standin::start(StandinConfig::default()).await?;
+        let github = Watched::start(StandinConfig::default()).await?;
         // Half an hour of chaos asks for more than GitHub allows in one; its limits are not meant.
         let unlimited = |world: &mut World| {
             world.rate_limit().limit = u64::MAX;
@@ -292,7 +291,7 @@ fn lost_for(setup: &Setup) -> Duration {
 }
 
 /// The repository, and prod as main has it.
-async fn found(github: &Standin, warehouse: &Warehouse) -> anyhow::Result<RepositoryName> {
+async fn found(github: &Watched, warehouse: &Warehouse) -> anyhow::Result<RepositoryName> {
     let config = serde_json::to_string_pretty(&policy())?;
     let paths: Vec<String> = FIRST.iter().map(|(name, _)| format!("models/{name}.sql")).collect();
     let mut files = vec![("config.yaml", config.as_str())];
@@ -319,7 +318,7 @@ async fn until_ready(queue: &dyn Queue) -> anyhow::Result<()> {
 async fn produce(
     setup: &Setup,
     history: &History,
-    github: &Standin,
+    github: &Watched,
     stop: &CancellationToken,
 ) -> anyhow::Result<tokio::task::JoinHandle<()>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);

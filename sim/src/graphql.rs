@@ -34,6 +34,12 @@ use query::Query;
 static SCHEMA: LazyLock<Schema<Query, Mutation, EmptySubscription>> =
     LazyLock::new(|| Schema::build(Query, Mutation, EmptySubscription).finish());
 
+/// The schema that `POST /graphql` answers by, in GraphQL's own language.
+#[must_use]
+pub fn schema() -> String {
+    SCHEMA.sdl()
+}
+
 /// Answers `POST /graphql`: always 200 when the document could be read, as GitHub does.
 pub(crate) async fn answer(
     State(shared): State<Shared>,
@@ -50,7 +56,7 @@ pub(crate) async fn answer(
     let executed =
         tokio::task::spawn_blocking(move || runtime.block_on(SCHEMA.execute(request))).await;
     match executed.map(serde_json::to_value) {
-        Ok(Ok(response)) => Json(hoist_types(response)).into_response(),
+        Ok(Ok(response)) => Json(hoist_types(fill_gaps(response))).into_response(),
         _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
@@ -86,6 +92,28 @@ fn top_fields(operation: &OperationDefinition) -> impl Iterator<Item = String> {
         Selection::Field(field) => Some(field.node.name.node.to_string()),
         _ => None,
     })
+}
+
+/// GitHub has null where a field has an error, and no gap.
+fn fill_gaps(mut response: Value) -> Value {
+    let errors = response["errors"].as_array().cloned().unwrap_or_default();
+    for error in errors {
+        let mut place = &mut response["data"];
+        for part in error["path"].as_array().into_iter().flatten() {
+            place = match (part, place) {
+                (Value::String(name), Value::Object(fields)) => {
+                    fields.entry(name).or_insert(Value::Null)
+                }
+                (Value::Number(index), Value::Array(items)) => {
+                    let index = index.as_u64().and_then(|index| usize::try_from(index).ok());
+                    let Some(item) = index.and_then(|index| items.get_mut(index)) else { break };
+                    item
+                }
+                _ => break,
+            };
+        }
+    }
+    response
 }
 
 /// GitHub has the class of an error beside its message, not among its extensions.

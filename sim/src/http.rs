@@ -13,6 +13,7 @@ mod reply;
 mod repository;
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::response::Response;
@@ -20,11 +21,12 @@ use axum::routing::{get, patch, post, put};
 
 use crate::graphql;
 use crate::shared::Shared;
+use crate::wiretap::Wiretap;
 use call::Call;
 use reply::Endpoint;
 
 /// Everything behind the address of the stand-in.
-pub(crate) fn router(shared: Shared) -> Router {
+pub(crate) fn router(shared: Shared, wiretap: Option<Arc<dyn Wiretap>>) -> Router {
     let endpoints = Router::new()
         .merge(account_routes())
         .nest("/repos/{owner}/{repo}", repository_routes())
@@ -33,11 +35,12 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/{owner}/{repo}/git-upload-pack", post(git::serve))
         .fallback(reply::no_such_route)
         .with_state(shared.clone());
+    let door = entry::Door { shared, wiretap };
     // A request's path is rewritten on the way in, so the layer has to be outside the router
     // that matches it.
     Router::new()
         .fallback_service(endpoints)
-        .layer(axum::middleware::from_fn_with_state(shared, entry::admit))
+        .layer(axum::middleware::from_fn_with_state(door, entry::admit))
 }
 
 fn account_routes() -> Router<Shared> {
@@ -61,6 +64,8 @@ fn repository_routes() -> Router<Shared> {
         .route("/collaborators/{login}/permission", get(on(repository::permission)))
         .route("/contents/{*path}", get(on(repository::contents)))
         .route("/commits/{sha}", get(on(repository::commit)))
+        .route("/branches/{branch}", get(on(repository::branch)))
+        .route("/rules/branches/{branch}", get(on(repository::branch_rules)))
         .route("/pulls", get(on(pulls::list)))
         .route("/pulls/{number}", get(on(pulls::show)))
         .route("/pulls/{number}/reviews", get(on(pulls::reviews)))

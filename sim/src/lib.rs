@@ -12,11 +12,14 @@ mod shared;
 mod snapshot;
 mod standin;
 mod webhook;
+mod wiretap;
 pub mod world;
 
 pub use actors::{Actor, PrSpec};
 pub use git::{ChangeType, ChangedFile, GitError, Oid};
+pub use graphql::schema as graphql_schema;
 pub use snapshot::{CheckSnapshot, CommentSnapshot, PrSnapshot};
 pub use standin::{RepositoryDraft, SimError, Standin, StandinConfig};
 pub use webhook::{Receiver, signature};
+pub use wiretap::{Exchange, Webhook, Wiretap};
 pub use world::{Pr, RepositoryName, World, WorldError};

@@ -13,6 +13,7 @@ use crate::actors::Actor;
 use crate::shared::Shared;
 use crate::snapshot::PrSnapshot;
 use crate::webhook::{self, Receiver};
+use crate::wiretap::Wiretap;
 use crate::world::{App, Clock, Files, Pr, RepositoryName, RequestRecord, World, WorldError};
 use crate::{git::GitError, http};
 
@@ -29,6 +30,8 @@ pub struct StandinConfig {
     pub directory: Option<PathBuf>,
     /// The world's time.
     pub clock: Clock,
+    /// Who hears what goes over the wire.
+    pub wiretap: Option<Arc<dyn Wiretap>>,
 }
 
 impl Default for StandinConfig {
@@ -45,6 +48,7 @@ impl Default for StandinConfig {
             receiver: None,
             directory: None,
             clock: Clock::Real,
+            wiretap: None,
         }
     }
 }
@@ -84,6 +88,7 @@ pub struct Standin {
     pub(crate) shared: Shared,
     url: String,
     token: String,
+    wiretap: Option<Arc<dyn Wiretap>>,
     life: Arc<Life>,
 }
 
@@ -118,7 +123,7 @@ impl Standin {
         world.set_url(url.clone());
         let shared = Shared::new(world);
         let stop = CancellationToken::new();
-        let router = http::router(shared.clone());
+        let router = http::router(shared.clone(), config.wiretap.clone());
         let stopped = stop.clone().cancelled_owned();
         tokio::spawn(async move {
             let serving = axum::serve(listener, router).with_graceful_shutdown(stopped);
@@ -132,7 +137,7 @@ impl Standin {
             stop,
             _directory: temporary,
         });
-        let standin = Self { shared, url, token, life };
+        let standin = Self { shared, url, token, wiretap: config.wiretap, life };
         if let Some(receiver) = config.receiver {
             standin.deliver_to(receiver);
         }
@@ -171,7 +176,8 @@ impl Standin {
         let stop = self.life.stop.child_token();
         let mut sending = self.life.sending.lock().unwrap_or_else(PoisonError::into_inner);
         *sending = Some(stop.clone().drop_guard());
-        tokio::spawn(webhook::send_all(self.shared.clone(), receiver, stop));
+        let (shared, wiretap) = (self.shared.clone(), self.wiretap.clone());
+        tokio::spawn(webhook::send_all((shared, wiretap), receiver, stop));
     }
 
     /// A person to act as; registered, with the token `token-<login>`, when new.

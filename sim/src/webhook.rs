@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use tokio::sync::Semaphore;
@@ -10,12 +11,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::shared::Shared;
+use crate::wiretap::{Webhook, Wiretap};
 use crate::world::{Delivery, DeliveryStatus};
 
 /// How long a receiver may take, as GitHub's.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How many held-back webhooks may be on their way at once.
 const MOST_DELAYED: usize = 64;
+/// The App has one hook.
+const HOOK: &str = "1";
 
 /// Where webhooks go, and the secret that signs them.
 #[derive(Clone)]
@@ -44,8 +48,12 @@ pub fn signature(secret: &str, body: &[u8]) -> String {
 }
 
 /// Sends to `receiver` whatever is pending, until `stop`.
-pub(crate) async fn send_all(shared: Shared, receiver: Receiver, stop: CancellationToken) {
-    let sender = Arc::new(Sender { client: reqwest::Client::new(), receiver, shared });
+pub(crate) async fn send_all(
+    (shared, wiretap): (Shared, Option<Arc<dyn Wiretap>>),
+    receiver: Receiver,
+    stop: CancellationToken,
+) {
+    let sender = Arc::new(Sender { client: reqwest::Client::new(), receiver, shared, wiretap });
     let mut changes = sender.shared.changes();
     let mut delayed = JoinSet::new();
     let room = Arc::new(Semaphore::new(MOST_DELAYED));
@@ -78,6 +86,7 @@ struct Sender {
     client: reqwest::Client,
     receiver: Receiver,
     shared: Shared,
+    wiretap: Option<Arc<dyn Wiretap>>,
 }
 
 impl Sender {
@@ -90,16 +99,16 @@ impl Sender {
     }
 
     async fn send(&self, delivery: &Delivery) {
+        let headers = self.headers(delivery);
+        if let Some(wiretap) = &self.wiretap {
+            let (event, payload) = (delivery.event.as_str(), &*delivery.body);
+            wiretap.webhook(&Webhook { event, headers: &headers, payload });
+        }
         let answer = self
             .client
             .post(&self.receiver.url)
             .timeout(PATIENCE)
-            .header("content-type", "application/json")
-            .header("user-agent", "GitHub-Hookshot/standin")
-            .header("x-github-event", &delivery.event)
-            .header("x-github-delivery", &delivery.guid)
-            .header("x-github-hook-installation-target-type", "integration")
-            .header("x-hub-signature-256", signature(&self.receiver.secret, &delivery.body))
+            .headers(headers)
             .body(delivery.body.to_vec())
             .send()
             .await;
@@ -108,5 +117,24 @@ impl Sender {
             Err(error) => DeliveryStatus::Failed(error.to_string()),
         };
         self.shared.change(|world| world.deliveries_mut().settle(delivery.sequence, status));
+    }
+
+    fn headers(&self, delivery: &Delivery) -> HeaderMap {
+        let app = self.shared.look(|world| world.app().id.to_string());
+        let signed = signature(&self.receiver.secret, &delivery.body);
+        let headers = [
+            ("content-type", "application/json"),
+            ("user-agent", "GitHub-Hookshot/standin"),
+            ("x-github-event", &delivery.event),
+            ("x-github-delivery", &delivery.guid),
+            ("x-github-hook-id", HOOK),
+            ("x-github-hook-installation-target-id", &app),
+            ("x-github-hook-installation-target-type", "integration"),
+            ("x-hub-signature-256", &signed),
+        ];
+        // All are visible ASCII: an id, an event's name, digits.
+        let valid = headers.map(|(name, value)| Some((name, HeaderValue::from_str(value).ok()?)));
+        let named = |(name, value)| (HeaderName::from_static(name), value);
+        valid.into_iter().flatten().map(named).collect()
     }
 }

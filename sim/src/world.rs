@@ -36,7 +36,7 @@ pub use merge::{MergeMethod, MergeRequest, Merged};
 pub use mergeability::{MergeState, Mergeable, ReviewDecision};
 pub use node::{Kind, NodeId};
 pub use protection::{Origin, Protection};
-pub use pull::{Pr, PullRequest, PullSpec, PullState};
+pub use pull::{Pr, PullRequest, PullSpec, PullState, Size};
 pub use push::{Activity, ActivityType, Push};
 pub use repository::{Files, Repository, RepositoryName};
 pub use request::{RateLimit, RequestKind, RequestLog, RequestRecord};

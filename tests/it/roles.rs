@@ -13,9 +13,10 @@ use sluice::config::{Config, Variables};
 use sluice::outcome::Disposition;
 use sluice::project::Python;
 use sluice::queue::{Queue as _, Route};
+use sluice_conformance::Watched;
 use sluice_rig::{Folder, Redis};
 use sluice_sim::world::Role;
-use sluice_sim::{PrSpec, Standin, StandinConfig};
+use sluice_sim::{PrSpec, StandinConfig};
 use sluice_store::Store;
 
 use crate::contracts::queue::broker::Broker;
@@ -24,7 +25,7 @@ use crate::warehouse::processes::{Desk, Process, config_of, queues};
 
 /// A GitHub with one pull request, a Redis that can be killed, and queues of their own.
 struct Place {
-    github: Standin,
+    github: Watched,
     redis: Redis,
     broker: Broker,
     config: String,
@@ -34,7 +35,7 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
-        let github = Standin::start(StandinConfig::default()).await.unwrap();
+        let github = Watched::start(StandinConfig::default()).await.unwrap();
         let files = [("config.yaml", "model_defaults: {dialect: duckdb}\n")];
         let repository = github.repository("acme/warehouse").with_files(&files).await.unwrap();
         let alice = github.user("alice");

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use crate::conformance::{self, Covered};
 use crate::{services, shell, tools};
 
 /// For all tests and what is built for them: several times what two cores take from nothing.
@@ -48,12 +49,26 @@ pub(crate) fn bench_cluster(which: &[String]) -> anyhow::Result<()> {
 ///
 /// Doc-tests come first: the summary of the others is what a reader looks for.
 pub(crate) fn test(filters: &[String]) -> anyhow::Result<()> {
+    let covered = Covered::nothing_yet()?;
+    run_tests(filters, &covered)?;
+    if filters.is_empty() { covered.tell() } else { Ok(()) }
+}
+
+/// Runs the tests that talk to the stand-in, and tells what they covered.
+pub(crate) fn conformance() -> anyhow::Result<()> {
+    let covered = Covered::nothing_yet()?;
+    run_tests(&conformance::TESTS.map(str::to_owned), &covered)?;
+    covered.tell()
+}
+
+fn run_tests(filters: &[String], covered: &Covered) -> anyhow::Result<()> {
     let programs = tools::check_for_tests()?;
     let services = services::prepare(services::REQUIRED)?;
     let binaries = binaries()?;
     let end = Instant::now() + TESTS_WITHIN;
     let show = |mut command: Command| {
         command.envs(services.environment()).envs(programs.clone()).envs(binaries.clone());
+        command.envs([covered.environment()]);
         shell::show_within(end.saturating_duration_since(Instant::now()), &command)
     };
     if filters.is_empty() {

@@ -10,6 +10,7 @@
 )]
 
 mod chores;
+mod conformance;
 mod debian;
 mod fuzz;
 mod services;
@@ -27,6 +28,11 @@ Chores: cargo xtask <verb>
   chaos [--minutes N] [--seed S]
                      people and faults at random against real worker processes, a private broker and
                      store; prints the seed; fails when an invariant did not hold
+  conformance        the tests that talk to the GitHub stand-in, and the table of what they covered
+                     of GitHub's own descriptions; fails when something of ours was not covered
+                     (so does `test` without filters)
+  descriptions       make the slice of GitHub's descriptions in conformance/descriptions anew
+                     (needs npm, tar and the network)
   ci                 exactly what CI runs: fmt --check, lint, doc, deny, test, demo
   fmt [--check]      format, or with --check only say what is not formatted
   lint               clippy over every target, warnings are errors
@@ -76,6 +82,8 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ("demo", _) => chores::demo(rest),
         ("test", _) => chores::test(rest),
         ("chaos", _) => chores::chaos(rest),
+        ("conformance", []) => chores::conformance(),
+        ("descriptions", []) => conformance::describe(),
         ("ci", []) => chores::ci(),
         ("fmt", []) => chores::format(),
         ("fmt", [check]) if check == "--check" => chores::check_format(),

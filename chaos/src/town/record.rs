@@ -221,14 +221,15 @@ fn on_main(repository: &Repository, prod: &Models) -> anyhow::Result<Models> {
 
 #[cfg(test)]
 mod tests {
+    use sluice_conformance::Watched;
     use sluice_sim::world::NewCheckRun;
-    use sluice_sim::{PrSpec, Standin, StandinConfig};
+    use sluice_sim::{PrSpec, StandinConfig};
 
     use super::*;
 
     #[tokio::test]
     async fn what_is_twice_on_a_head_that_was_pushed_over_is_found() -> anyhow::Result<()> {
-        let github = Standin::start(StandinConfig::default()).await?;
+        let github = Watched::start(StandinConfig::default()).await?;
         let repository = github.repository("acme/warehouse").with_files(&[("a", "a")]).await?;
         let alice = github.user("alice");
         alice.joins(&repository, sluice_sim::world::Role::Write).await?;

@@ -1,7 +1,8 @@
 //! What the doctor finds: without GitHub, and at one that answers.
 
 use serde_json::Value;
-use sluice_sim::{Standin, StandinConfig};
+use sluice_conformance::Watched;
+use sluice_sim::StandinConfig;
 
 use crate::cluster::Cluster;
 
@@ -29,7 +30,7 @@ async fn doctor_finds_what_is_wrong_and_says_what_to_do() {
 #[tokio::test]
 async fn doctor_examines_an_app_that_makes_its_own_tokens() {
     let cluster = Cluster::new();
-    let github = Standin::start(StandinConfig::default()).await.unwrap();
+    let github = Watched::start(StandinConfig::default()).await.unwrap();
     github.repository("acme/warehouse").with_files(&[("a.txt", "a")]).await.unwrap();
     cluster.with_github(github.url());
     let text = std::fs::read_to_string(cluster.file()).unwrap();
@@ -65,7 +66,7 @@ fn of<'a>(said: &'a Value, check: &str) -> (&'a str, &'a str) {
 #[tokio::test]
 async fn doctor_examines_a_github_that_answers() {
     let cluster = Cluster::new();
-    let github = Standin::start(StandinConfig::default()).await.unwrap();
+    let github = Watched::start(StandinConfig::default()).await.unwrap();
     github.repository("acme/warehouse").with_files(&[("a.txt", "a")]).await.unwrap();
     cluster.with_github(github.url());
     let mut command = cluster.command(&["doctor", "--json"]);

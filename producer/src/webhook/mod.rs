@@ -170,7 +170,7 @@ impl<'a> Headers<'a> {
         }
         let is_word = |event: &&str| {
             (1..=64).contains(&event.len())
-                && event.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+                && event.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
         };
         let event = text(headers, "x-github-event").filter(is_word).ok_or(Answer::BadHeaders)?;
         let delivery = text(headers, "x-github-delivery").ok_or(Answer::BadHeaders)?;

@@ -51,6 +51,17 @@ impl Git {
             output: printed.chars().take(200).collect(),
         })
     }
+
+    /// How many commits `head` has that `base` has not.
+    pub(crate) fn count_commits(&self, base: &Oid, head: &Oid) -> Result<u64, GitError> {
+        let range = format!("{base}..{head}");
+        let printed = self.run(&["rev-list", "--count", &range], b"")?;
+        let printed = String::from_utf8_lossy(&printed);
+        printed.trim().parse().map_err(|_| GitError::Unreadable {
+            command: "rev-list".to_owned(),
+            output: printed.chars().take(200).collect(),
+        })
+    }
 }
 
 fn parse(printed: &str) -> Option<Vec<ChangedFile>> {

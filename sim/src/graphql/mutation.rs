@@ -59,7 +59,6 @@ pub(crate) struct UpdateIssueCommentPayload {
 #[derive(SimpleObject)]
 pub(crate) struct AddReactionPayload {
     reaction: Option<Reaction>,
-    subject: Option<Node>,
     client_mutation_id: Option<String>,
 }
 
@@ -164,7 +163,6 @@ impl Mutation {
             let (reaction, _) = world.react(by, &target, input.content.into())?;
             Ok(Some(AddReactionPayload {
                 reaction: Some(Reaction::of(&reaction)),
-                subject: Some(Node::find(world, &input.subject_id, by)?),
                 client_mutation_id: input.client_mutation_id,
             }))
         })

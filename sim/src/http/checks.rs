@@ -89,7 +89,8 @@ pub(super) fn suites_of_commit(world: &mut World, call: &Call) -> Result<Reply, 
     let home = world.repository(&call.repository())?;
     let commit = commit(call, home)?;
     let wanted = home.suites.iter().filter(|suite| suite.commit == commit);
-    let shapes = wanted.map(|suite| shape::check_suite(world, home, suite)).collect();
+    let shapes = wanted.map(|suite| shape::check_suite(world, home, suite));
+    let shapes = shapes.collect::<Result<Vec<_>, _>>()?;
     Ok(call.counted_page((world, home), "check_suites", shapes))
 }
 

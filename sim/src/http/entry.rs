@@ -1,5 +1,7 @@
 //! The door: every request is rewritten to its plain path, authenticated, counted against the
-//! budget, made to fail when a fault says so, and logged.
+//! budget, made to fail when a fault says so, logged, and told of to who listens.
+
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
@@ -15,10 +17,19 @@ use super::reply::{failure, moved};
 use crate::faults::{Answer, FaultySubject};
 use crate::graphql;
 use crate::shared::Shared;
+use crate::wiretap::{Exchange, Wiretap};
 use crate::world::{Identity, RepositoryName, RequestKind, RequestRecord, World};
 
+/// What the door needs.
+#[derive(Clone)]
+pub(super) struct Door {
+    pub(super) shared: Shared,
+    pub(super) wiretap: Option<Arc<dyn Wiretap>>,
+}
+
 /// Lets a request in, or not.
-pub(super) async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+pub(super) async fn admit(State(door): State<Door>, request: Request, next: Next) -> Response {
+    let Door { shared, wiretap } = door;
     let (request, visit) = match Visit::read(&shared, request).await {
         Ok(read) => read,
         Err(response) => return response,
@@ -31,7 +42,10 @@ pub(super) async fn admit(State(shared): State<Shared>, request: Request, next: 
     if visit.kind != RequestKind::Git {
         shared.change(|world| stamp(world, response.headers_mut()));
     }
-    response
+    match wiretap {
+        Some(wiretap) if visit.kind != RequestKind::Git => visit.tell(&*wiretap, response).await,
+        _ => response,
+    }
 }
 
 /// What is known of a request before it is let in.
@@ -39,6 +53,9 @@ struct Visit {
     kind: RequestKind,
     method: Method,
     path: String,
+    /// Without prefixes, and the repository by its name.
+    plain_path: String,
+    body: Bytes,
     operations: Vec<String>,
     identity: Option<Identity>,
     installation: Option<u64>,
@@ -64,6 +81,8 @@ impl Visit {
             kind,
             method: parts.method.clone(),
             path: asked,
+            plain_path: plain,
+            body: Bytes::new(),
             operations: Vec::new(),
             identity,
             installation,
@@ -77,6 +96,7 @@ impl Visit {
         if kind == RequestKind::GraphQl {
             visit.operations = graphql::operations(&body);
         }
+        visit.body = body.clone();
         Ok((Request::from_parts(parts, Body::from(body)), visit))
     }
 
@@ -153,6 +173,23 @@ impl Visit {
             Method::GET => moved(StatusCode::MOVED_PERMANENTLY, &url),
             _ => moved(StatusCode::TEMPORARY_REDIRECT, &url),
         })
+    }
+
+    /// Lets the listener hear the exchange, and passes the answer on as it is.
+    async fn tell(&self, wiretap: &dyn Wiretap, response: Response) -> Response {
+        let (parts, body) = response.into_parts();
+        let Ok(answered) = to_bytes(body, usize::MAX).await else {
+            return failure(StatusCode::INTERNAL_SERVER_ERROR, "Server Error");
+        };
+        wiretap.exchange(&Exchange {
+            kind: self.kind,
+            method: self.method.as_str(),
+            path: &self.plain_path,
+            asked: &self.body,
+            status: parts.status.as_u16(),
+            answered: &answered,
+        });
+        Response::from_parts(parts, Body::from(answered))
     }
 
     fn log(&self, shared: &Shared, status: StatusCode) {

@@ -43,8 +43,9 @@ pub(super) fn reviews(world: &mut World, call: &Call) -> Result<Reply, WorldErro
 
 pub(super) fn files(world: &mut World, call: &Call) -> Result<Reply, WorldError> {
     let pr = call.pr()?;
-    let files = world.changed_files(&pr)?.iter().map(shape::changed_file).collect();
-    let (home, _) = world.pull(&pr)?;
+    let (files, (home, pull)) = (world.changed_files(&pr)?, world.pull(&pr)?);
+    let at = (home, &pull.head_oid);
+    let files = files.iter().map(|file| shape::changed_file(world, at, file)).collect();
     Ok(call.page(world, home, files))
 }
 

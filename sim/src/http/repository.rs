@@ -18,7 +18,10 @@ pub(super) fn rate_limit(world: &mut World, _: &Call) -> Result<Reply, WorldErro
         "remaining": limit.remaining(),
         "reset": limit.reset_epoch_seconds(),
     });
-    Ok(Reply::ok(json!({"resources": {"core": core, "graphql": core}, "rate": core})))
+    Ok(Reply::ok(json!({
+        "resources": {"core": core, "search": core, "graphql": core},
+        "rate": core,
+    })))
 }
 
 pub(super) fn user(world: &mut World, call: &Call) -> Result<Reply, WorldError> {
@@ -26,7 +29,7 @@ pub(super) fn user(world: &mut World, call: &Call) -> Result<Reply, WorldError> 
         Identity::App => {
             Err(WorldError::Forbidden("Resource not accessible by integration".to_owned()))
         }
-        Identity::User(login) => Ok(Reply::ok(shape::account(world, login))),
+        Identity::User(login) => Ok(Reply::ok(shape::profile(world, login))),
     }
 }
 
@@ -36,7 +39,7 @@ pub(super) fn app(world: &mut World, _: &Call) -> Result<Reply, WorldError> {
 
 pub(super) fn show(world: &mut World, call: &Call) -> Result<Reply, WorldError> {
     let home = world.repository(&call.repository())?;
-    Ok(Reply::ok(shape::repository(world, home)))
+    Ok(Reply::ok(shape::full_repository(world, home)))
 }
 
 /// Newest first; `ref` is a full reference or a branch.
@@ -73,6 +76,10 @@ pub(super) fn contents(world: &mut World, call: &Call) -> Result<Reply, WorldErr
     let path = call.text("path")?;
     let revision = call.query("ref").unwrap_or(&home.default_branch);
     let object = home.git.object(&format!("{revision}:{path}"))?.ok_or(WorldError::NotFound)?;
+    let (url, name) = (world.url(), &home.name);
+    let own = format!("{url}/repos/{name}/contents/{path}?ref={revision}");
+    let blob = format!("{url}/repos/{name}/git/blobs/{}", object.oid);
+    let page = format!("{url}/{name}/blob/{revision}/{path}");
     Ok(Reply::ok(json!({
         "type": "file",
         "encoding": "base64",
@@ -81,6 +88,11 @@ pub(super) fn contents(world: &mut World, call: &Call) -> Result<Reply, WorldErr
         "path": path,
         "sha": object.oid.as_str(),
         "content": STANDARD.encode(&object.content),
+        "download_url": format!("{url}/{name}/raw/{revision}/{path}"),
+        "_links": {"self": own, "git": blob, "html": page},
+        "url": own,
+        "git_url": blob,
+        "html_url": page,
     })))
 }
 
@@ -92,19 +104,16 @@ pub(super) fn commit(world: &mut World, call: &Call) -> Result<Reply, WorldError
         .git
         .commit(&oid)?
         .ok_or_else(|| WorldError::Unprocessable(format!("No commit found for SHA: {revision}")))?;
-    let parents: Vec<_> =
-        commit.parents.iter().map(|parent| json!({"sha": parent.as_str()})).collect();
-    Ok(Reply::ok(json!({
-        "sha": commit.oid.as_str(),
-        "parents": parents,
-        "commit": {
-            "message": commit.message,
-            "tree": {"sha": commit.tree.as_str()},
-            "author": {
-                "name": commit.author.name,
-                "email": commit.author.email,
-                "date": shape::time(commit.author.at),
-            },
-        },
-    })))
+    Ok(Reply::ok(shape::commit(world, home, &commit)))
+}
+
+/// A branch; its rules, where rulesets demand them.
+pub(super) fn branch(world: &mut World, call: &Call) -> Result<Reply, WorldError> {
+    let home = world.repository(&call.repository())?;
+    Ok(Reply::ok(shape::branch(world, home, call.text("branch")?)?))
+}
+
+pub(super) fn branch_rules(world: &mut World, call: &Call) -> Result<Reply, WorldError> {
+    let home = world.repository(&call.repository())?;
+    Ok(Reply::ok(shape::branch_rules(home, call.text("branch")?)))
 }

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{app, optional_time, time};
-use crate::world::{CheckRun, CheckSuite, Kind, NodeId, PullState, Repository, RollupState, World};
+use super::{app, commit_summary, optional_time, repository, time};
+use crate::world::{
+    CheckRun, CheckSuite, Kind, NodeId, PullState, Repository, RollupState, World, WorldError,
+};
 
 /// A check run.
 pub(crate) fn check_run(world: &World, home: &Repository, run: &CheckRun) -> Value {
@@ -16,7 +18,7 @@ pub(crate) fn check_run(world: &World, home: &Repository, run: &CheckRun) -> Val
         "external_id": run.external_id.as_deref().unwrap_or(""),
         "url": format!("{url}/repos/{name}/check-runs/{}", run.id),
         "html_url": format!("{url}/{name}/runs/{}", run.id),
-        "details_url": run.details_url,
+        "details_url": run.details_url.as_deref().unwrap_or(url),
         "status": run.status,
         "conclusion": run.conclusion,
         "started_at": time(run.started_at),
@@ -28,22 +30,41 @@ pub(crate) fn check_run(world: &World, home: &Repository, run: &CheckRun) -> Val
             "annotations_count": run.output.annotations,
             "annotations_url": format!("{url}/repos/{name}/check-runs/{}/annotations", run.id),
         },
-        "check_suite": {"id": run.suite, "head_sha": run.commit.as_str()},
+        "check_suite": {"id": run.suite},
         "app": app(world, &run.app),
-        "pull_requests": pulls_with_head(home, run.commit.as_str()),
+        "pull_requests": pulls_with_head(world, home, run.commit.as_str()),
     })
 }
 
 /// The particular part of a `check_run` webhook.
 pub(crate) fn check_run_event(world: &World, home: &Repository, run: &CheckRun) -> Value {
-    json!({"check_run": check_run(world, home, run)})
+    let mut shape = check_run(world, home, run);
+    if let Some(suite) = home.suites.iter().find(|suite| suite.id == run.suite) {
+        shape["check_suite"] = suite_summary(world, home, suite);
+    }
+    json!({"check_run": shape})
 }
 
 /// A check suite.
-pub(crate) fn check_suite(world: &World, home: &Repository, suite: &CheckSuite) -> Value {
+pub(crate) fn check_suite(
+    world: &World,
+    home: &Repository,
+    suite: &CheckSuite,
+) -> Result<Value, WorldError> {
+    let mut shape = suite_summary(world, home, suite);
     let runs = home.runs.values().filter(|run| run.suite == suite.id);
+    shape["latest_check_runs_count"] = runs.count().into();
+    shape["check_runs_url"] =
+        format!("{}/repos/{}/check-suites/{}/check-runs", world.url(), home.name, suite.id).into();
+    shape["head_commit"] = commit_summary(home, &suite.commit)?;
+    shape["repository"] = repository(world, home);
+    Ok(shape)
+}
+
+/// A check suite as a run shows it.
+fn suite_summary(world: &World, home: &Repository, suite: &CheckSuite) -> Value {
     let rollup = home.rollup(&suite.commit);
-    let pulls = pulls_with_head(home, suite.commit.as_str());
+    let pulls = pulls_with_head(world, home, suite.commit.as_str());
     json!({
         "id": suite.id,
         "node_id": NodeId::new(Kind::CheckSuite, suite.id).to_string(),
@@ -64,21 +85,25 @@ pub(crate) fn check_suite(world: &World, home: &Repository, suite: &CheckSuite) 
         "after": suite.commit.as_str(),
         "created_at": time(suite.created_at),
         "updated_at": time(suite.created_at),
-        "latest_check_runs_count": runs.count(),
         "app": app(world, &suite.app),
         "pull_requests": pulls,
     })
 }
 
 /// The particular part of a `check_suite` webhook.
-pub(crate) fn check_suite_event(world: &World, home: &Repository, suite: &CheckSuite) -> Value {
-    json!({"check_suite": check_suite(world, home, suite)})
+pub(crate) fn check_suite_event(
+    world: &World,
+    home: &Repository,
+    suite: &CheckSuite,
+) -> Result<Value, WorldError> {
+    Ok(json!({"check_suite": check_suite(world, home, suite)?}))
 }
 
 /// The open pull requests with that head, in the short form of check payloads. As on GitHub, pull
 /// requests from forks are not listed.
-fn pulls_with_head(home: &Repository, commit: &str) -> Value {
-    let repo = json!({"id": home.id, "name": home.name.name(), "url": home.name.as_str()});
+fn pulls_with_head(world: &World, home: &Repository, commit: &str) -> Value {
+    let own = format!("{}/repos/{}", world.url(), home.name);
+    let repo = json!({"id": home.id, "name": home.name.name(), "url": own});
     home.pulls
         .values()
         .filter(|pull| pull.state == PullState::Open && pull.head_repository.is_none())
@@ -87,7 +112,7 @@ fn pulls_with_head(home: &Repository, commit: &str) -> Value {
             json!({
                 "id": pull.id,
                 "number": pull.number,
-                "url": format!("{}/pulls/{}", home.name, pull.number),
+                "url": format!("{own}/pulls/{}", pull.number),
                 "head": {"ref": pull.head, "sha": commit, "repo": repo},
                 "base": {"ref": pull.base, "sha": pull.base_oid.as_str(), "repo": repo},
             })

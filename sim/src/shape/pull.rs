@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{account, optional_time, repository, time};
+use super::{account, fork, optional_time, owner, repository, time};
 use crate::git::{ChangeType, ChangedFile, Oid};
 use crate::world::{
     Kind, Mergeable, NodeId, Pr, PullRequest, PullState, Repository, Review, World, WorldError,
@@ -14,7 +14,7 @@ pub(crate) fn pull(
     home: &Repository,
     pull: &PullRequest,
 ) -> Result<Value, WorldError> {
-    let mut shape = summary(world, home, pull);
+    let mut shape = summary(world, home, pull)?;
     let details = details(world, home, pull)?;
     if let (Value::Object(shape), Value::Object(details)) = (&mut shape, details) {
         shape.extend(details);
@@ -22,9 +22,12 @@ pub(crate) fn pull(
     Ok(shape)
 }
 
-fn summary(world: &World, home: &Repository, pull: &PullRequest) -> Value {
+fn summary(world: &World, home: &Repository, pull: &PullRequest) -> Result<Value, WorldError> {
     let (url, name, number) = (world.url(), &home.name, pull.number);
-    json!({
+    let (api, page) = (format!("{url}/repos/{name}"), format!("{url}/{name}/pull/{number}"));
+    let own = format!("{api}/pulls/{number}");
+    let merge_commit = merge_commit(world, home, pull)?;
+    Ok(json!({
         "id": pull.id,
         "node_id": NodeId::new(Kind::PullRequest, pull.id).to_string(),
         "number": number,
@@ -34,14 +37,26 @@ fn summary(world: &World, home: &Repository, pull: &PullRequest) -> Value {
         "body": pull.body,
         "user": account(world, &pull.author),
         "draft": pull.draft,
+        "active_lock_reason": null,
         "created_at": time(pull.created_at),
         "updated_at": time(pull.updated_at),
         "closed_at": optional_time(pull.closed_at),
         "merged_at": optional_time(pull.merged.as_ref().map(|merged| merged.at)),
-        "url": format!("{url}/repos/{name}/pulls/{number}"),
-        "html_url": format!("{url}/{name}/pull/{number}"),
-        "issue_url": format!("{url}/repos/{name}/issues/{number}"),
+        "url": own,
+        "html_url": page,
+        "issue_url": format!("{api}/issues/{number}"),
+        "diff_url": format!("{page}.diff"),
+        "patch_url": format!("{page}.patch"),
+        "commits_url": format!("{own}/commits"),
+        "review_comments_url": format!("{own}/comments"),
+        "review_comment_url": format!("{api}/pulls/comments{{/number}}"),
+        "comments_url": format!("{api}/issues/{number}/comments"),
+        "statuses_url": format!("{api}/statuses/{}", pull.head_oid),
+        "_links": links(&api, &page, pull),
+        "merge_commit_sha": merge_commit.as_ref().map(Oid::as_str),
         "labels": [],
+        "milestone": null,
+        "assignee": null,
         "assignees": [],
         "requested_reviewers": [],
         "requested_teams": [],
@@ -52,25 +67,50 @@ fn summary(world: &World, home: &Repository, pull: &PullRequest) -> Value {
             "label": format!("{}:{}", name.owner(), pull.base),
             "ref": pull.base,
             "sha": pull.base_oid.as_str(),
-            "user": account(world, name.owner()),
+            "user": owner(world, name),
             "repo": repository(world, home),
         },
+    }))
+}
+
+/// The commit that merged it, or the one of the test merge.
+fn merge_commit(
+    world: &World,
+    home: &Repository,
+    pull: &PullRequest,
+) -> Result<Option<Oid>, WorldError> {
+    if let Some(merged) = &pull.merged {
+        return Ok(Some(merged.commit.clone()));
+    }
+    let pr = Pr::new(home.name.clone(), pull.number);
+    if world.present_merge_state(&pr)?.0 != Mergeable::Mergeable {
+        return Ok(None);
+    }
+    let tested = home.git.object(&format!("refs/pull/{}/merge", pull.number))?;
+    Ok(tested.map(|object| object.oid))
+}
+
+/// The same links once more, as objects.
+fn links(api: &str, page: &str, pull: &PullRequest) -> Value {
+    let number = pull.number;
+    let own = format!("{api}/pulls/{number}");
+    json!({
+        "self": {"href": own},
+        "html": {"href": page},
+        "issue": {"href": format!("{api}/issues/{number}")},
+        "comments": {"href": format!("{api}/issues/{number}/comments")},
+        "review_comments": {"href": format!("{own}/comments")},
+        "review_comment": {"href": format!("{api}/pulls/comments{{/number}}")},
+        "commits": {"href": format!("{own}/commits")},
+        "statuses": {"href": format!("{api}/statuses/{}", pull.head_oid)},
     })
 }
 
 fn details(world: &World, home: &Repository, pull: &PullRequest) -> Result<Value, WorldError> {
     let pr = Pr::new(home.name.clone(), pull.number);
     let (mergeable, state) = world.present_merge_state(&pr)?;
-    let merge_commit = match &pull.merged {
-        Some(merged) => Some(merged.commit.clone()),
-        None if mergeable == Mergeable::Mergeable => {
-            home.git.object(&format!("refs/pull/{}/merge", pull.number))?.map(|object| object.oid)
-        }
-        None => None,
-    };
     Ok(json!({
         "merged": pull.merged.is_some(),
-        "merge_commit_sha": merge_commit.as_ref().map(Oid::as_str),
         "merged_by": pull.merged.as_ref().map(|merged| account(world, &world.login(&merged.by))),
         "mergeable": match mergeable {
             Mergeable::Mergeable => Some(true),
@@ -82,24 +122,24 @@ fn details(world: &World, home: &Repository, pull: &PullRequest) -> Result<Value
         "comments": home.comments_of(pull.number).count(),
         "review_comments": 0,
         "maintainer_can_modify": false,
+        "commits": pull.size.commits,
+        "additions": pull.size.additions,
+        "deletions": pull.size.deletions,
+        "changed_files": pull.size.files,
     }))
 }
 
 fn head(world: &World, home: &Repository, pull: &PullRequest) -> Value {
     let name = pull.head_repository.as_ref().unwrap_or(&home.name);
-    let mut shape = repository(world, home);
-    if pull.head_repository.is_some() {
-        shape["full_name"] = name.as_str().into();
-        shape["name"] = name.name().into();
-        shape["fork"] = true.into();
-        shape["owner"] = account(world, name.owner());
-        shape["clone_url"] = format!("{}/{name}.git", world.url()).into();
-    }
+    let shape = match &pull.head_repository {
+        Some(name) => fork(world, home, name),
+        None => repository(world, home),
+    };
     json!({
         "label": format!("{}:{}", name.owner(), pull.head),
         "ref": pull.head,
         "sha": pull.head_oid.as_str(),
-        "user": account(world, name.owner()),
+        "user": owner(world, name),
         "repo": shape,
     })
 }
@@ -126,6 +166,8 @@ pub(crate) fn review(
     review: &Review,
 ) -> Value {
     let (url, name, number) = (world.url(), &home.name, pull.number);
+    let own = format!("{url}/repos/{name}/pulls/{number}");
+    let page = format!("{url}/{name}/pull/{number}#pullrequestreview-{}", review.id);
     json!({
         "id": review.id,
         "node_id": NodeId::new(Kind::Review, review.id).to_string(),
@@ -135,8 +177,9 @@ pub(crate) fn review(
         "commit_id": review.commit.as_str(),
         "submitted_at": time(review.submitted_at),
         "author_association": "COLLABORATOR",
-        "html_url": format!("{url}/{name}/pull/{number}#pullrequestreview-{}", review.id),
-        "pull_request_url": format!("{url}/repos/{name}/pulls/{number}"),
+        "html_url": page,
+        "pull_request_url": own,
+        "_links": {"html": {"href": page}, "pull_request": {"href": own}},
     })
 }
 
@@ -150,13 +193,21 @@ pub(crate) fn review_event(
 ) -> Result<Value, WorldError> {
     let mut shape = review(world, home, pull, subject);
     shape["state"] = subject.state.lower_case().into();
-    Ok(json!({"review": shape, "pull_request": summary(world, home, pull)}))
+    Ok(json!({"review": shape, "pull_request": summary(world, home, pull)?}))
 }
 
 /// One changed file.
-pub(crate) fn changed_file(file: &ChangedFile) -> Value {
+pub(crate) fn changed_file(
+    world: &World,
+    (home, head): (&Repository, &Oid),
+    file: &ChangedFile,
+) -> Value {
+    let (url, name, path) = (world.url(), &home.name, &file.path);
     let mut shape = json!({
         "sha": if file.change == ChangeType::Deleted { None } else { Some(file.blob.as_str()) },
+        "blob_url": format!("{url}/{name}/blob/{head}/{path}"),
+        "raw_url": format!("{url}/{name}/raw/{head}/{path}"),
+        "contents_url": format!("{url}/repos/{name}/contents/{path}?ref={head}"),
         "filename": file.path,
         "status": file.change,
         "additions": file.additions,

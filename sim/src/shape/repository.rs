@@ -1,130 +1,130 @@
-//! Accounts, the application, repositories, pushes.
+//! Repositories, and what happened in them.
 
 use serde_json::{Value, json};
 
-use super::time;
-use crate::git::Oid;
-use crate::world::{
-    Activity, ActivityType, Kind, NodeId, Repository, RepositoryName, World, WorldError,
-};
+use super::{LONG_AGO, account, owner, time};
+use crate::world::{Activity, Kind, NodeId, Repository, RepositoryName, World};
 
-/// An account by the login that REST shows; null when it was deleted or never was.
-pub(crate) fn account(world: &World, login: &str) -> Value {
-    let app = world.app();
-    if login.strip_suffix("[bot]") == Some(app.slug.as_str()) {
-        return account_of(world, login, (NodeId::new(Kind::Bot, app.id), "Bot"));
-    }
-    world.user(login).map_or(Value::Null, |user| {
-        account_of(world, &user.login, (NodeId::new(Kind::User, user.id), "User"))
-    })
-}
+/// What a repository links to: the field, and what follows the repository's own address.
+const LINKS: [(&str, &str); 36] = [
+    ("archive_url", "/{archive_format}{/ref}"),
+    ("assignees_url", "/assignees{/user}"),
+    ("blobs_url", "/git/blobs{/sha}"),
+    ("branches_url", "/branches{/branch}"),
+    ("collaborators_url", "/collaborators{/collaborator}"),
+    ("comments_url", "/comments{/number}"),
+    ("commits_url", "/commits{/sha}"),
+    ("compare_url", "/compare/{base}...{head}"),
+    ("contents_url", "/contents/{+path}"),
+    ("contributors_url", "/contributors"),
+    ("deployments_url", "/deployments"),
+    ("downloads_url", "/downloads"),
+    ("events_url", "/events"),
+    ("forks_url", "/forks"),
+    ("git_commits_url", "/git/commits{/sha}"),
+    ("git_refs_url", "/git/refs{/sha}"),
+    ("git_tags_url", "/git/tags{/sha}"),
+    ("hooks_url", "/hooks"),
+    ("issue_comment_url", "/issues/comments{/number}"),
+    ("issue_events_url", "/issues/events{/number}"),
+    ("issues_url", "/issues{/number}"),
+    ("keys_url", "/keys{/key_id}"),
+    ("labels_url", "/labels{/name}"),
+    ("languages_url", "/languages"),
+    ("merges_url", "/merges"),
+    ("milestones_url", "/milestones{/number}"),
+    ("notifications_url", "/notifications{?since,all,participating}"),
+    ("pulls_url", "/pulls{/number}"),
+    ("releases_url", "/releases{/id}"),
+    ("stargazers_url", "/stargazers"),
+    ("statuses_url", "/statuses/{sha}"),
+    ("subscribers_url", "/subscribers"),
+    ("subscription_url", "/subscription"),
+    ("tags_url", "/tags"),
+    ("teams_url", "/teams"),
+    ("trees_url", "/git/trees{/sha}"),
+];
 
-fn account_of(world: &World, login: &str, (node, kind): (NodeId, &str)) -> Value {
-    let url = world.url();
-    json!({
-        "login": login,
-        "id": node.id,
-        "node_id": node.to_string(),
-        "avatar_url": format!("{url}/avatars/{login}"),
-        "gravatar_id": "",
-        "url": format!("{url}/users/{login}"),
-        "html_url": format!("{url}/{login}"),
-        "type": kind,
-        "site_admin": false,
-    })
-}
-
-/// The owner of a repository: an organization unless a user has that login.
-fn owner(world: &World, name: &RepositoryName) -> Value {
-    let account = account(world, name.owner());
-    if !account.is_null() {
-        return account;
-    }
-    let digest = name.owner().bytes().fold(7_u64, |sum, byte| sum * 31 % 100_003 + u64::from(byte));
-    account_of(world, name.owner(), (NodeId::new(Kind::User, digest), "Organization"))
-}
-
-/// A GitHub App.
-pub(crate) fn app(world: &World, slug: &str) -> Value {
-    let own = world.app();
-    let (id, name) = if slug == own.slug { (own.id, own.name.as_str()) } else { (15_368, slug) };
-    json!({
-        "id": id,
-        "slug": slug,
-        "name": name,
-        "node_id": NodeId::new(Kind::Bot, id).to_string(),
-        "description": "",
-        "external_url": world.url(),
-        "html_url": format!("{}/apps/{slug}", world.url()),
-        "created_at": "2024-01-01T00:00:00Z",
-        "updated_at": "2024-01-01T00:00:00Z",
-        "permissions": {"checks": "write", "contents": "write", "pull_requests": "write"},
-        "events": ["check_run", "check_suite", "issue_comment", "pull_request"],
-    })
-}
+/// What nobody has said of a repository here.
+const UNSAID: [&str; 5] = ["description", "homepage", "language", "license", "mirror_url"];
+/// What nobody has counted.
+const NONE_OF: [&str; 6] =
+    ["forks", "forks_count", "size", "stargazers_count", "watchers", "watchers_count"];
 
 /// A repository.
 pub(crate) fn repository(world: &World, repository: &Repository) -> Value {
-    let (url, name) = (world.url(), &repository.name);
-    json!({
+    let (name, open) = (&repository.name, repository.open_pulls());
+    let pushed = repository.activity.last().map_or(LONG_AGO.to_owned(), |last| time(last.at));
+    let mut shape = json!({
         "id": repository.id,
         "node_id": NodeId::new(Kind::Repository, repository.id).to_string(),
-        "name": name.name(),
-        "full_name": name.as_str(),
         "private": false,
-        "fork": false,
-        "owner": owner(world, name),
-        "html_url": format!("{url}/{name}"),
-        "url": format!("{url}/repos/{name}"),
-        "clone_url": format!("{url}/{name}.git"),
         "default_branch": repository.default_branch,
         "archived": false,
         "disabled": false,
         "visibility": "public",
+        "topics": [],
+        "has_discussions": false,
+        "has_downloads": true,
+        "has_issues": true,
+        "has_pages": false,
+        "has_projects": false,
+        "has_wiki": false,
+        "is_template": false,
+        "allow_forking": true,
         "allow_merge_commit": true,
         "allow_squash_merge": true,
         "allow_rebase_merge": true,
-    })
+        "web_commit_signoff_required": false,
+        "open_issues": open,
+        "open_issues_count": open,
+        "created_at": LONG_AGO,
+        "updated_at": pushed,
+        "pushed_at": pushed,
+    });
+    name_it(world, &mut shape, name);
+    for name in UNSAID {
+        shape[name] = Value::Null;
+    }
+    for name in NONE_OF {
+        shape[name] = 0.into();
+    }
+    shape
 }
 
-/// The particular part of a `push` webhook.
-pub(crate) fn push(
-    world: &World,
-    repository: &Repository,
-    branch: &str,
-    before: &Oid,
-) -> Result<Value, WorldError> {
-    let after = repository.tip(branch)?;
-    let commit = repository.git.commit(after)?.ok_or(WorldError::NotFound)?;
-    let by = json!({"name": commit.author.name, "email": commit.author.email});
-    let head = json!({
-        "id": after.as_str(),
-        "tree_id": commit.tree.as_str(),
-        "distinct": true,
-        "message": commit.message,
-        "timestamp": time(commit.author.at),
-        "url": format!("{}/{}/commit/{after}", world.url(), repository.name),
-        "author": by,
-        "committer": by,
-        "added": [],
-        "removed": [],
-        "modified": [],
-    });
-    Ok(json!({
-        "ref": format!("refs/heads/{branch}"),
-        "before": before.as_str(),
-        "after": after.as_str(),
-        "created": *before == Oid::zero(),
-        "deleted": false,
-        "forced": repository.activity.last().is_some_and(|last| {
-            last.kind == ActivityType::ForcePush
-        }),
-        "base_ref": null,
-        "compare": format!("{}/{}/compare/{before}...{after}", world.url(), repository.name),
-        "pusher": by,
-        "commits": [head],
-        "head_commit": head,
-    }))
+/// The same of a fork of it.
+pub(crate) fn fork(world: &World, home: &Repository, name: &RepositoryName) -> Value {
+    let mut shape = repository(world, home);
+    name_it(world, &mut shape, name);
+    shape["fork"] = true.into();
+    shape
+}
+
+/// What follows from a repository's name.
+fn name_it(world: &World, shape: &mut Value, name: &RepositoryName) {
+    let (url, host) = (world.url(), world.url().replace("http://", ""));
+    let own = format!("{url}/repos/{name}");
+    for (link, rest) in LINKS {
+        shape[link] = format!("{own}{rest}").into();
+    }
+    shape["name"] = name.name().into();
+    shape["full_name"] = name.as_str().into();
+    shape["fork"] = false.into();
+    shape["owner"] = owner(world, name);
+    shape["html_url"] = format!("{url}/{name}").into();
+    shape["svn_url"] = format!("{url}/{name}").into();
+    shape["clone_url"] = format!("{url}/{name}.git").into();
+    shape["git_url"] = format!("git://{host}/{name}.git").into();
+    shape["ssh_url"] = format!("ssh://git@{host}/{name}.git").into();
+    shape["url"] = own.into();
+}
+
+/// A repository with what only `GET /repos/{owner}/{repo}` shows.
+pub(crate) fn full_repository(world: &World, home: &Repository) -> Value {
+    let mut shape = repository(world, home);
+    shape["network_count"] = 0.into();
+    shape["subscribers_count"] = 0.into();
+    shape
 }
 
 /// One entry of a repository's activity.

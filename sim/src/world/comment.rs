@@ -109,9 +109,11 @@ impl World {
         self.allow_comment_change(by, name, id)?;
         let now = self.now();
         let comment = self.comment_mut(name, id)?;
-        body.clone_into(&mut comment.body);
+        let old = std::mem::replace(&mut comment.body, body.to_owned());
         comment.edited_at = Some(now);
-        self.emit_comment(by, name, id, "edited")
+        let mut payload = self.comment_payload(name, id)?;
+        payload["changes"] = serde_json::json!({"body": {"from": old}});
+        self.emit(by, name, ("issue_comment", Some("edited")), payload)
     }
 
     /// Deletes a comment.
@@ -179,11 +181,19 @@ impl World {
         id: u64,
         action: &str,
     ) -> Result<(), WorldError> {
+        let payload = self.comment_payload(name, id)?;
+        self.emit(by, name, ("issue_comment", Some(action)), payload)
+    }
+
+    fn comment_payload(
+        &self,
+        name: &RepositoryName,
+        id: u64,
+    ) -> Result<serde_json::Value, WorldError> {
         let repository = self.repository(name)?;
         let comment = repository.comment(id)?;
         let pull = repository.pulls.get(&comment.number).ok_or(WorldError::NotFound)?;
-        let payload = shape::comment_event(self, repository, pull, comment);
-        self.emit(by, name, ("issue_comment", Some(action)), payload)
+        Ok(shape::comment_event(self, repository, pull, comment))
     }
 }
 

@@ -8,7 +8,8 @@ pub use open::PullSpec;
 
 use super::mergeability::Mergeability;
 use super::{
-    Identity, Merged, Reaction, RepositoryName, Review, ReviewState, Role, World, WorldError,
+    Identity, Merged, Reaction, Repository, RepositoryName, Review, ReviewState, Role, World,
+    WorldError,
 };
 use crate::git::{ChangedFile, Oid};
 use crate::shape;
@@ -83,7 +84,19 @@ pub struct PullRequest {
     pub queued: bool,
     /// Reactions to its description.
     pub reactions: Vec<Reaction>,
+    /// How much it changes.
+    pub size: Size,
     pub(super) mergeability: Mergeability,
+}
+
+/// How much a pull request changes, seen from its merge base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "GitHub's own words")]
+pub struct Size {
+    pub commits: u64,
+    pub files: usize,
+    pub additions: u64,
+    pub deletions: u64,
 }
 
 impl PullRequest {
@@ -101,6 +114,24 @@ impl PullRequest {
     }
 }
 
+impl Repository {
+    /// How much a head changes that is asked into a base.
+    fn size_of(&self, base: &Oid, head: &Oid) -> Result<Size, WorldError> {
+        let files = self.git.changed_files(base, head)?;
+        Ok(Size {
+            commits: self.git.count_commits(base, head)?,
+            files: files.len(),
+            additions: files.iter().map(|file| file.additions).sum(),
+            deletions: files.iter().map(|file| file.deletions).sum(),
+        })
+    }
+
+    /// How many pull requests are open.
+    pub(crate) fn open_pulls(&self) -> usize {
+        self.pulls.values().filter(|pull| pull.state == PullState::Open).count()
+    }
+}
+
 impl World {
     /// The head of an open pull request moved: the rest of the world follows.
     pub(super) fn head_moved(
@@ -115,7 +146,9 @@ impl World {
         let base_oid = repository.tip(&pull.base)?.clone();
         let dismiss = repository.protection.get(&pull.base).is_some_and(|rule| rule.dismiss_stale);
         let before = pull.head_oid.clone();
+        let size = repository.size_of(&base_oid, to)?;
         let pull = self.pull_mut(pr)?;
+        pull.size = size;
         pull.head_oid = to.clone();
         pull.base_oid = base_oid;
         pull.updated_at = now;
@@ -185,8 +218,11 @@ impl World {
     /// [`WorldError::NotFound`] when there is no such branch.
     pub fn retarget(&mut self, by: &Identity, pr: &Pr, base: &str) -> Result<(), WorldError> {
         self.allow_change(by, pr)?;
-        let tip = self.repository(&pr.repository)?.tip(base)?.clone();
+        let (repository, pull) = self.pull(pr)?;
+        let tip = repository.tip(base)?.clone();
+        let size = repository.size_of(&tip, &pull.head_oid)?;
         let pull = self.pull_mut(pr)?;
+        pull.size = size;
         let old = std::mem::replace(&mut pull.base, base.to_owned());
         let old_oid = std::mem::replace(&mut pull.base_oid, tip);
         pull.forget_mergeability();

@@ -4,6 +4,7 @@
 use super::push::{ActivityType, Movement};
 use super::{Identity, Pr, PullState, Role, World, WorldError};
 use crate::git::{MergeTree, Oid};
+use crate::shape;
 
 impl World {
     /// Puts a pull request in the queue: makes the group's commit on a branch of its own and asks
@@ -33,7 +34,7 @@ impl World {
             "head_ref": format!("refs/heads/{branch}"),
             "base_sha": base.as_str(),
             "base_ref": base_ref,
-            "head_commit": {"id": commit.as_str(), "tree_id": tree.as_str(), "message": message},
+            "head_commit": shape::commit_summary(home, &commit)?,
         }});
         let kind = ActivityType::BranchCreation;
         let movement = Movement { branch: &branch, to: commit.clone(), kind };

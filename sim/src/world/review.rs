@@ -120,8 +120,10 @@ impl World {
         review: u64,
         body: &str,
     ) -> Result<(), WorldError> {
-        self.review_mut(pr, review)?.body = body.to_owned();
-        self.emit_review(by, pr, review, "edited")
+        let old = std::mem::replace(&mut self.review_mut(pr, review)?.body, body.to_owned());
+        let mut payload = self.review_payload(pr, review)?;
+        payload["changes"] = serde_json::json!({"body": {"from": old}});
+        self.emit(by, &pr.repository, ("pull_request_review", Some("edited")), payload)
     }
 
     pub(super) fn set_review_state(
@@ -147,10 +149,14 @@ impl World {
         review: u64,
         action: &str,
     ) -> Result<(), WorldError> {
+        let payload = self.review_payload(pr, review)?;
+        self.emit(by, &pr.repository, ("pull_request_review", Some(action)), payload)
+    }
+
+    fn review_payload(&self, pr: &Pr, review: u64) -> Result<serde_json::Value, WorldError> {
         let (repository, pull) = self.pull(pr)?;
         let review =
             pull.reviews.iter().find(|one| one.id == review).ok_or(WorldError::NotFound)?;
-        let payload = shape::review_event(self, repository, pull, review)?;
-        self.emit(by, &pr.repository, ("pull_request_review", Some(action)), payload)
+        shape::review_event(self, repository, pull, review)
     }
 }

@@ -2,7 +2,8 @@
 
 use reqwest::Method;
 use serde_json::json;
-use sluice_sim::world::{RequestKind, Role};
+use sluice_sim::World;
+use sluice_sim::world::{Origin, Protection, RequestKind, Role};
 
 use crate::town::{Town, read};
 
@@ -103,6 +104,7 @@ async fn check_runs_belong_to_apps_and_keep_the_limits() {
     }
     let (status, done) = town.send(Method::PATCH, &run, &json!({"conclusion": "success"})).await;
     assert_eq!((status, done["status"].as_str()), (200, Some("completed")));
+    assert_eq!(town.get(&run).await.1["id"], done["id"]);
     let (_, listed) =
         town.get(&format!("/repos/acme/warehouse/commits/{}/check-runs", town.head(&pr))).await;
     assert_eq!(listed["total_count"], 1);
@@ -172,4 +174,66 @@ async fn requests_are_logged_and_counted_against_the_budget() {
     assert_eq!(log[1].kind, RequestKind::GraphQl);
     assert_eq!(log[1].operations, ["Facts", "viewer"]);
     town.gh.world(|world| assert_eq!(world.requests().api_count(), 2));
+}
+
+#[tokio::test]
+async fn a_branch_has_its_classic_rule_and_rulesets_have_rules_of_their_own() {
+    let town = Town::new().await;
+    let branch = "/repos/acme/warehouse/branches/main";
+    let rules = "/repos/acme/warehouse/rules/branches/main";
+    let (_, bare) = town.get(branch).await;
+    assert_eq!((&bare["name"], &bare["protected"]), (&json!("main"), &json!(false)));
+    assert_eq!(town.get(rules).await, (200, json!([])));
+    for origin in [Origin::Classic, Origin::Ruleset] {
+        let required_checks = vec!["lint".to_owned()];
+        let rule = Protection { origin, required_checks, ..Protection::default() };
+        let repository = town.repository.clone();
+        let protect = move |world: &mut World| world.protect(&repository, "main", Some(rule));
+        town.gh.change(protect).await.unwrap();
+        let (_, shown) = town.get(branch).await;
+        let contexts = &shown["protection"]["required_status_checks"]["contexts"];
+        let (_, ruled) = town.get(rules).await;
+        let is_classic = origin == Origin::Classic;
+        assert_eq!(contexts.to_string().contains("lint"), is_classic, "{shown}");
+        assert_eq!(ruled.to_string().contains("lint"), !is_classic, "{ruled}");
+        assert_eq!(shown["protected"], true);
+    }
+    assert_eq!(town.get("/repos/acme/warehouse/branches/gone").await.0, 404);
+}
+
+#[tokio::test]
+async fn everything_else_that_is_there_can_be_read() {
+    let town = Town::new().await;
+    let pr = town.pr("a").await;
+    let home = "/repos/acme/warehouse";
+    let (_, user) =
+        read(town.request_as("alice", Method::GET, "/user").send().await.unwrap()).await;
+    assert_eq!(user["login"], "alice");
+    assert_eq!(town.get("/user").await.0, 403, "the App is no user");
+    let (status, limits) = town.get("/rate_limit").await;
+    assert_eq!((status, &limits["rate"]["limit"]), (200, &json!(5000)));
+    let head = town.head(&pr);
+    let (_, commit) = town.get(&format!("{home}/commits/{head}")).await;
+    assert_eq!(commit["sha"], head);
+    let (_, suites) = town.get(&format!("{home}/commits/{head}/check-suites")).await;
+    assert_eq!(suites["check_suites"][0]["head_commit"]["id"], head);
+    let (_, file) = town.get(&format!("{home}/contents/models/a.sql?ref=main")).await;
+    assert_eq!(file["path"], "models/a.sql");
+    let (_, listed) = town.get(&format!("{home}/pulls?state=all&base=main")).await;
+    assert_eq!(listed[0]["number"], 1);
+    let (_, said) = town
+        .send(Method::POST, &format!("{home}/issues/1/comments"), &json!({"body": "hello"}))
+        .await;
+    let comment = format!("{home}/issues/comments/{}", said["id"]);
+    assert_eq!(town.get(&comment).await.1["body"], "hello");
+    let (_, edited) = town.send(Method::PATCH, &comment, &json!({"body": "bye"})).await;
+    assert_eq!(edited["body"], "bye");
+    let listed = town.get(&format!("{home}/issues/1/comments")).await.1;
+    assert_eq!(listed[0]["body"], "bye");
+    let eyes = json!({"content": "eyes"});
+    let (_, reaction) = town.send(Method::POST, &format!("{home}/issues/1/reactions"), &eyes).await;
+    assert_eq!(reaction["content"], "eyes");
+    let gone = town.request(Method::DELETE, &comment).send().await.unwrap();
+    assert_eq!(gone.status(), 204);
+    assert_eq!(town.get(&comment).await.0, 404);
 }

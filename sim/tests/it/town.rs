@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+use sluice_conformance::{Clients, Watched};
 use sluice_sim::world::Role;
-use sluice_sim::{Actor, Pr, PrSpec, RepositoryName, Standin, StandinConfig};
+use sluice_sim::{Actor, Pr, PrSpec, RepositoryName, StandinConfig};
 
 /// Longer than anything here takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Alice writes, bob approves, mallory may only look.
 pub(crate) struct Town {
-    pub(crate) gh: Standin,
+    pub(crate) gh: Watched,
     pub(crate) repository: RepositoryName,
     pub(crate) alice: Actor,
     pub(crate) bob: Actor,
@@ -22,7 +23,7 @@ pub(crate) struct Town {
 
 impl Town {
     pub(crate) async fn new() -> Self {
-        let gh = Standin::start(StandinConfig::default()).await.unwrap();
+        let gh = Watched::start_for(Clients::Anybody, StandinConfig::default()).await.unwrap();
         let files = [("README.md", "hello\n"), ("models/a.sql", "SELECT 1\n")];
         let repository = gh.repository("acme/warehouse").with_files(&files).await.unwrap();
         let (alice, bob, mallory) = (gh.user("alice"), gh.user("Bob"), gh.user("mallory"));

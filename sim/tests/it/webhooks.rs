@@ -224,6 +224,27 @@ async fn queues_reruns_and_edits_are_told_too() {
     let pressed = mailbox.next().await;
     assert_eq!(pressed.name(), "check_run.requested_action");
     assert_eq!(pressed.payload()["requested_action"]["identifier"], "retry");
+    let (bob, name) = (sluice_sim::world::Identity::user("Bob"), town.repository.clone());
+    let head = town.gh.pr(&pr).unwrap().head;
+    let rerun = move |world: &mut sluice_sim::World| world.rerequest(&bob, &name, &head, Some(run));
+    town.gh.change(rerun).await.unwrap();
+    assert_eq!(mailbox.next().await.name(), "check_run.rerequested");
+}
+
+#[tokio::test]
+async fn what_becomes_of_a_comment_is_told() {
+    let town = Town::new().await;
+    let pr = town.pr("b").await;
+    let mut mailbox = Mailbox::open(&town).await;
+    mailbox.names(3).await;
+    let comment = town.bob.comments(&pr, "hello").await.unwrap();
+    assert_eq!(mailbox.next().await.name(), "issue_comment.created");
+    town.bob.edits_comment(&pr, comment, "bye").await.unwrap();
+    let edited = mailbox.next().await;
+    assert_eq!(edited.name(), "issue_comment.edited");
+    assert_eq!(edited.payload()["changes"]["body"]["from"], "hello");
+    town.bob.deletes_comment(&pr, comment).await.unwrap();
+    assert_eq!(mailbox.next().await.name(), "issue_comment.deleted");
 }
 
 #[tokio::test]

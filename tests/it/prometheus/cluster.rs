@@ -3,8 +3,9 @@
 
 use std::net::SocketAddr;
 
+use sluice_conformance::Watched;
 use sluice_sim::world::CheckConclusion;
-use sluice_sim::{Pr, PrSnapshot, PrSpec, Receiver, RepositoryName, Standin};
+use sluice_sim::{Pr, PrSnapshot, PrSpec, Receiver, RepositoryName};
 
 use crate::town::{DEPLOY, PATIENCE, PROD_PLAN};
 use crate::warehouse::processes::Processes;
@@ -12,7 +13,7 @@ use crate::warehouse::{Shop, github, part};
 
 /// The cluster.
 pub struct Cluster {
-    github: Standin,
+    github: Watched,
     repository: RepositoryName,
     processes: Processes,
     _shop: Shop,

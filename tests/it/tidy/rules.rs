@@ -38,7 +38,7 @@ const PROCESS_HOMES: &[&str] = &[
 ];
 
 /// Who reads settings. Homes of processes read what they pass on to a program, too.
-const ENVIRONMENT_HOMES: &[&str] = &["src/config"];
+const ENVIRONMENT_HOMES: &[&str] = &["src/config", "conformance/src/coverage"];
 
 /// Every rule.
 pub(super) const RULES: &[Rule] = &[

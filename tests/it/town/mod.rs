@@ -12,10 +12,11 @@ use sluice::outcome::{DeployOutcome, Reason, Stage};
 use sluice::pipeline::Deps;
 use sluice::policy::Policy;
 use sluice::queue::memory::MemoryQueue;
+use sluice_conformance::Watched;
 use sluice_service::{Bound, Ended, Shutdown};
 use sluice_sim::faults::Faults;
 use sluice_sim::world::{CheckConclusion, RequestKind, Role};
-use sluice_sim::{Actor, Pr, PrSnapshot, PrSpec, Receiver, RepositoryName, Standin, StandinConfig};
+use sluice_sim::{Actor, Pr, PrSnapshot, PrSpec, Receiver, RepositoryName, StandinConfig};
 use sluice_worker::run::{Graces, Slots, run};
 use tokio_util::sync::CancellationToken;
 
@@ -48,7 +49,7 @@ pub const TAXED: &str = "SELECT 1.2 AS revenue\n";
 
 /// The town.
 pub struct Town {
-    pub github: Standin,
+    pub github: Watched,
     pub repository: RepositoryName,
     pub warehouse: Arc<Warehouse>,
     pub deps: Deps,
@@ -87,7 +88,7 @@ impl Town {
 
     /// A town that is set up so.
     pub async fn of(setup: Setup) -> Self {
-        let github = Standin::start(StandinConfig::default()).await.unwrap();
+        let github = Watched::start(StandinConfig::default()).await.unwrap();
         let config = written(&setup.policy);
         let models = [("orders", "SELECT 1 AS order_id\n"), ("revenue", "SELECT 1 AS revenue\n")];
         let mut files = vec![("README.md".to_owned(), "Our data.\n")];

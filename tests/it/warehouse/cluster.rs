@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use sluice::clock::{Clock as _, SystemClock};
 use sluice::engine::Session;
 use sluice::names::Environment;
+use sluice_conformance::Watched;
 use sluice_sim::world::{CheckConclusion, PullState, Role};
 use sluice_sim::{Actor, Pr, PrSnapshot, PrSpec, Receiver, RepositoryName, Standin, StandinConfig};
 
@@ -59,7 +60,7 @@ pub(crate) fn part(number: u64) -> (String, String) {
 }
 
 /// The stand-in with its repository, whose main is what prod runs.
-pub(crate) async fn github(shop: &Shop, configuration: &str) -> (Standin, RepositoryName) {
+pub(crate) async fn github(shop: &Shop, configuration: &str) -> (Watched, RepositoryName) {
     let worker = shop.worker();
     let files = [("config.yaml", configuration), ("models/events.sql", EVENTS)];
     worker.removes("models/orders.sql");
@@ -70,7 +71,7 @@ pub(crate) async fn github(shop: &Shop, configuration: &str) -> (Standin, Reposi
     let prod = plan(&mut session, &Environment::prod()).await;
     session.apply(&prod, &Going).await.unwrap();
     Box::new(session).close().await.unwrap();
-    let github = Standin::start(StandinConfig::default()).await.unwrap();
+    let github = Watched::start(StandinConfig::default()).await.unwrap();
     let repository = github.repository("acme/warehouse").with_files(&files).await.unwrap();
     for who in ["alice", "carol"] {
         github.user(who).joins(&repository, Role::Write).await.unwrap();
@@ -137,7 +138,7 @@ async fn twenty_approved_pull_requests_are_deployed_one_after_the_other_by_three
     let (url, secret) = (processes.webhooks(), processes.secret().to_owned());
     github.deliver_to(Receiver { url, secret });
     let [alice, carol] = ["alice", "carol"].map(|login| github.user(login));
-    let around = (&github, &processes);
+    let around = (&*github, &processes);
 
     let begun = SystemClock.instant();
     let pulls = opened(&alice, &repository).await;

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use sluice_conformance::Watched;
 use sluice_sim::world::{CheckConclusion, PullState};
-use sluice_sim::{Actor, Pr, PrSnapshot, PrSpec, RepositoryName, Standin};
+use sluice_sim::{Actor, Pr, PrSnapshot, PrSpec, RepositoryName};
 
 use super::cluster::{self, part};
 use super::processes::{Desk, Process, config, queues};
@@ -41,7 +42,7 @@ fn configuration(shop: &Shop) -> String {
 /// Everything, with one worker.
 struct Scene {
     shop: Shop,
-    github: Standin,
+    github: Watched,
     config: String,
     carol: Actor,
 }

@@ -23,3 +23,16 @@ pub(super) const OPEN_PULLS: &str = document!("open_pulls");
 pub(super) const STANDING: &str = document!("standing_of", "standing");
 /// Merges, and reads the merged commit back.
 pub(super) const MERGE: &str = document!("merge", "standing");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_document_fits_githubs_schema() {
+        let all = [FACTS, WRITTEN, MORE_CONTEXTS, MORE_COMMENTS, OPEN_PULLS, STANDING, MERGE];
+        for document in all {
+            assert_eq!(sluice_conformance::check_document(document), Ok(()), "{document}");
+        }
+    }
+}

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use sluice::clock::{Clock, SystemClock};
 use sluice::observe::{Event, Observer, What};
+use sluice_conformance::Ear;
 use sluice_worker::github::{Auth, HttpGitHub, Patience, SecretString, Settings, WriteLimits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -65,6 +66,21 @@ impl Request {
 struct Stage {
     script: Mutex<VecDeque<Say>>,
     seen: Mutex<Vec<Request>>,
+    ear: Ear,
+}
+
+impl Stage {
+    /// Has the request judged: whatever is answered here, GitHub would have to take it.
+    fn hears(&self, request: &Request) {
+        let (method, path) = request.line.split_once(' ').unwrap();
+        let path = path.strip_prefix("/api/v3").unwrap_or(path);
+        let path = path.strip_prefix("/api").unwrap_or(path);
+        let body = match &request.body {
+            Value::Null => String::new(),
+            body => body.to_string(),
+        };
+        self.ear.request(method, path, body.as_bytes());
+    }
 }
 
 /// What sluice told its observer, and how it paused.
@@ -130,6 +146,7 @@ impl Scripted {
     pub(crate) fn finish(self) -> Vec<Request> {
         self.server.abort();
         assert!(self.stage.script.lock().unwrap().is_empty(), "answers nobody asked for");
+        self.stage.ear.conclude();
         self.stage.seen.lock().unwrap().clone()
     }
 
@@ -158,6 +175,7 @@ async fn serve(listener: TcpListener, stage: Arc<Stage>) {
 /// One request per connection.
 async fn converse(mut socket: TcpStream, stage: Arc<Stage>) -> std::io::Result<()> {
     let request = hear(&mut socket).await?;
+    stage.hears(&request);
     stage.seen.lock().unwrap().push(request);
     let say = stage.script.lock().unwrap().pop_front();
     match say.expect("a request that the script has no answer for") {

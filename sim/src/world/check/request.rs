@@ -66,7 +66,7 @@ impl World {
         let repository = self.repository(name)?;
         let suite =
             repository.suites.iter().find(|one| one.id == suite).ok_or(WorldError::NotFound)?;
-        let payload = shape::check_suite_event(self, repository, suite);
+        let payload = shape::check_suite_event(self, repository, suite)?;
         self.emit(by, name, ("check_suite", Some(action)), payload)
     }
 

@@ -40,6 +40,7 @@ impl World {
         repository.last_number += 1;
         let pr = Pr::new(name.clone(), repository.last_number);
         let head_oid = self.push_head(by, &pr, &spec, &base_oid)?;
+        let size = self.repository(name)?.size_of(&base_oid, &head_oid)?;
         let pull = PullRequest {
             id,
             number: pr.number,
@@ -60,6 +61,7 @@ impl World {
             reviews: Vec::new(),
             queued: false,
             reactions: Vec::new(),
+            size,
             mergeability: Mergeability::Unknown,
         };
         let repository = self.repository_mut(name)?;

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use sluice::engine::Source;
 use sluice::names::{PrNumber, Sha};
 use sluice::project::Project;
+use sluice_conformance::Watched;
 use sluice_sim::world::Role;
-use sluice_sim::{Actor, Oid, Pr, PrSpec, RepositoryName, Standin, StandinConfig};
+use sluice_sim::{Actor, Oid, Pr, PrSpec, RepositoryName, StandinConfig};
 use tempfile::TempDir;
 
 use super::File;
 
 /// A stand-in with one repository; `alice` writes.
 pub(super) struct Village {
-    pub(super) standin: Standin,
+    pub(super) standin: Watched,
     repository: RepositoryName,
     project: Arc<Project>,
     alice: Actor,
@@ -23,7 +24,7 @@ pub(super) struct Village {
 
 impl Village {
     pub(super) async fn new(project: Project, folder: TempDir, files: &[File]) -> Self {
-        let standin = Standin::start(StandinConfig::default()).await.unwrap();
+        let standin = Watched::start(StandinConfig::default()).await.unwrap();
         let files: Vec<_> = files.iter().map(|(path, text)| (&**path, &**text)).collect();
         let name = project.repository.as_str();
         let repository = standin.repository(name).with_files(&files).await.unwrap();

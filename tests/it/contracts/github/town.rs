@@ -9,6 +9,7 @@ use sluice::github::{Ask, Attempt, CheckStatus, CheckWrite, CommentWrite, Facts,
 use sluice::names::{JobId, NodeId, PrNumber, Repository, Sha};
 use sluice::observe::Observers;
 use sluice::outcome::Conclusion;
+use sluice_conformance::Watched;
 use sluice_sim::faults::{Answer, Matching};
 use sluice_sim::world::Role;
 use sluice_sim::{Actor, Oid, Pr, PrSpec, RepositoryName, Standin, StandinConfig};
@@ -36,7 +37,7 @@ impl Clock for Impatient {
 
 /// A town: `alice` writes, `bob` maintains, `mallory` is nobody.
 pub(super) struct Town {
-    pub(super) standin: Standin,
+    pub(super) standin: Watched,
     pub(super) github: HttpGitHub,
     pub(super) repository: RepositoryName,
     pub(super) alice: Actor,
@@ -54,7 +55,7 @@ impl Town {
         config: StandinConfig,
         settings: impl FnOnce(&Standin) -> Settings,
     ) -> Self {
-        let standin = Standin::start(config).await.unwrap();
+        let standin = Watched::start(config).await.unwrap();
         let github = HttpGitHub::new(&settings(&standin));
         let [alice, bob, mallory] = ["alice", "bob", "mallory"].map(|login| standin.user(login));
         let files =
