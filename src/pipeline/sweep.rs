@@ -285,6 +285,10 @@ fn needs_look(pull: &OpenPull, project: &Project, busy: &Busy) -> Option<Need> {
         pull.checks.iter().find(|check| check.name == name)
     };
     let Some(gate) = check(CheckKind::ProdPlan) else { return Some(Need::Checks) };
+    if gate.status == CheckStatus::Completed(Conclusion::Cancelled) {
+        // A newer head was there meanwhile, and is gone.
+        return Some(Need::Checks);
+    }
     if is_open(gate) {
         return busy.gate_is_left(pull.number, gate.started_ms).then_some(Need::Gate);
     }
