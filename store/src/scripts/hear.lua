@@ -2,12 +2,15 @@
 -- names or '', how long all this is remembered, of how many events. Answers its number, and what
 -- is known.
 --
--- Numbers begin at the time: a server that has forgotten the last one gives higher ones all the
--- same, and nobody takes an event for one that came before.
+-- Numbers are the microseconds since 1970, or more: a server that has forgotten the last one gives
+-- higher ones all the same, and nobody takes an event for one that came before.
 
-local number = redis.call('ZSCORE', KEYS[2], ARGV[1])
+-- The score that it has: nothing is added to it, and it is not added to those that are not there.
+local number = redis.call('ZADD', KEYS[2], 'XX', 'INCR', 0, ARGV[1])
 if not number then
-    number = text(math.max(tonumber(redis.call('HGET', KEYS[1], 'heard') or 0) + 1, now))
+    local heard = redis.call('HMGET', KEYS[1], 'heard')[1]
+    local microseconds = tonumber(time[1]) * 1000000 + tonumber(time[2])
+    number = text(math.max(tonumber(heard or 0) + 1, microseconds))
     redis.call('HSET', KEYS[1], 'heard', number)
     redis.call('ZADD', KEYS[2], number, ARGV[1])
     redis.call('ZREMRANGEBYRANK', KEYS[2], 0, -tonumber(ARGV[4]) - 1)
