@@ -17,6 +17,9 @@ use crate::pipeline::cx::{Cx, stop_of_github};
 use crate::pipeline::judge;
 use crate::render::checks::{self, CheckKind};
 
+/// Why a gate check does not begin yet.
+const WAITS: &str = "the gate check of the last push will do";
+
 /// How often the ledger is asked for a newer head.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
@@ -31,7 +34,7 @@ const MOST_QUESTIONS: u32 = 8;
 pub(crate) async fn settled(cx: &Cx<'_>, check: &GateCheck) -> Result<(), Stop> {
     let Some(lately) = coalesce::before(cx).await else { return Ok(()) };
     match lately.unsettled(check.head.as_ref(), cx.deps.settings.settle) {
-        Some(after) => Err(Stop::Later { why: "more pushes may follow".to_owned(), after }),
+        Some(after) => Err(Stop::Later { why: WAITS.to_owned(), after }),
         None => Ok(()),
     }
 }
