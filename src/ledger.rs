@@ -1,13 +1,16 @@
 //! What happened lately, remembered to save work. The truth is never here: everything can be
 //! rebuilt from GitHub, the queue and SQLMesh's own state.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
-
 use async_trait::async_trait;
 
-use crate::names::{DeliveryId, PrNumber, ProjectName};
+use crate::names::{DeliveryId, PrNumber, ProjectName, Sha};
 use crate::queue::Route;
+
+mod lately;
+mod memory;
+
+pub use lately::{Lately, MOST_PUSHES, SeenHead};
+pub use memory::MemoryLedger;
 
 /// Remembers for speed. Forgetting is always allowed; remembering what did not happen never is.
 #[async_trait]
@@ -30,6 +33,23 @@ pub trait Ledger: Send + Sync {
     /// When the oldest job that waits on a route was published first, in milliseconds since 1970;
     /// `None` when none waits or nobody knows.
     async fn oldest(&self, route: &Route) -> Option<u64>;
+
+    /// An event of a pull request is heard of, which may name a head. It gets a number that is
+    /// higher than those of all events of that pull request before it; the same one when its
+    /// `message` comes again. `None` when nobody knows.
+    async fn hear(
+        &self,
+        pull: (&ProjectName, PrNumber),
+        message: &str,
+        named: Option<&Sha>,
+    ) -> Option<(u64, Lately)>;
+    /// What was heard and seen of a pull request; `None` when nobody knows.
+    async fn lately(&self, project: &ProjectName, pr: PrNumber) -> Option<Lately>;
+    /// GitHub named this head. Whoever read it may be slow: a newer one may have been seen since.
+    async fn see(&self, project: &ProjectName, pr: PrNumber, head: &Sha);
+    /// A look has ended well, before which [`Lately::heard`] was `heard`: all events up to that one
+    /// were looked at. To be noted before it reads anything.
+    async fn looked(&self, project: &ProjectName, pr: PrNumber, heard: u64);
 }
 
 /// Remembers webhook deliveries whose jobs were stored: marked on *processed*, not on *seen*,
@@ -40,46 +60,4 @@ pub trait Processed: Send + Sync {
     async fn contains(&self, delivery: &DeliveryId) -> bool;
     /// Notes that all jobs of these deliveries are stored.
     async fn mark(&self, deliveries: &[DeliveryId]);
-}
-
-/// How many pull requests the memory of one process goes back.
-const REMEMBERED: usize = 10_000;
-
-/// A ledger of one process.
-#[derive(Debug, Default)]
-pub struct MemoryLedger {
-    undertaken: Mutex<VecDeque<(ProjectName, PrNumber)>>,
-}
-
-#[async_trait]
-impl Ledger for MemoryLedger {
-    async fn undertake_cleanup(&self, project: &ProjectName, pr: PrNumber) {
-        let mut undertaken = self.undertaken.lock().unwrap_or_else(PoisonError::into_inner);
-        undertaken.retain(|(p, n)| p != project || *n != pr);
-        if undertaken.len() >= REMEMBERED {
-            undertaken.pop_front();
-        }
-        undertaken.push_back((project.clone(), pr));
-    }
-
-    async fn withdraw_cleanup(&self, project: &ProjectName, pr: PrNumber) {
-        let mut undertaken = self.undertaken.lock().unwrap_or_else(PoisonError::into_inner);
-        undertaken.retain(|(p, n)| p != project || *n != pr);
-    }
-
-    async fn is_cleanup_undertaken(&self, project: &ProjectName, pr: PrNumber) -> bool {
-        let undertaken = self.undertaken.lock().unwrap_or_else(PoisonError::into_inner);
-        undertaken.iter().rev().any(|(p, n)| p == project && *n == pr)
-    }
-
-    async fn begin(&self, _message: &str, _run: &str) -> Option<u32> {
-        // What a process of its own remembers of runs ends with them.
-        Some(0)
-    }
-
-    async fn end(&self, _message: &str, _run: &str) {}
-
-    async fn oldest(&self, _route: &Route) -> Option<u64> {
-        None
-    }
 }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use sluice::config::Config;
 use sluice::engine::{Engine, EngineError, Session, Source};
 use sluice::github::{
-    Ask, Changed, Facts, GitHub, GitHubError, Merge, MergeOutcome, MergeState, OpenPulls, Page,
-    PrState, Redelivered, Report, ReportError, Reported, Role,
+    Ask, Changed, Check, Facts, GitHub, GitHubError, Merge, MergeOutcome, MergeState, OpenPulls,
+    Page, PrState, Redelivered, Report, ReportError, Reported, Role,
 };
 use sluice::names::{Login, NodeId, PolicySha, Repository, Sha};
 use sluice::observe::{Event, Observer, What};
@@ -109,6 +109,10 @@ impl GitHub for Still {
             Answers::AtOnce => facts(ask),
             Answers::Never => std::future::pending().await,
         }
+    }
+
+    async fn checks(&self, _: &Ask, _: &Sha) -> Result<Vec<Check>, GitHubError> {
+        Ok(Vec::new())
     }
 
     async fn report(&self, _: &Report) -> Result<Reported, ReportError> {

@@ -49,6 +49,9 @@ pub const EFFECTS: &[&str] = &[
     "ledger.undertake_cleanup",
     "ledger.begin",
     "ledger.end",
+    "ledger.hear",
+    "ledger.see",
+    "ledger.looked",
 ];
 
 /// On which side of an effect.

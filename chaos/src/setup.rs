@@ -210,6 +210,7 @@ impl Setup {
             sweep_every: Duration::from_millis(self.sweep_ms),
             left_open_after: Duration::from_secs(5),
             dead_after: Duration::from_secs(5),
+            settle: Duration::from_secs(1),
         })
     }
 }

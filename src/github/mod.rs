@@ -25,6 +25,9 @@ pub trait GitHub: Send + Sync {
     /// more only for what is longer than a page, and for files that were renamed).
     async fn facts(&self, ask: &Ask) -> Result<Facts, GitHubError>;
 
+    /// Our own check runs on a commit, which need not be a head any more; none when it is gone.
+    async fn checks(&self, ask: &Ask, commit: &Sha) -> Result<Vec<Check>, GitHubError>;
+
     /// Makes the report visible: check runs, the sticky comment, a reaction; in one request.
     ///
     /// Idempotent: after an ambiguous failure it reads back what exists (check run by head, name

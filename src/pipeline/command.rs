@@ -5,6 +5,7 @@ use crate::job::Command;
 use crate::observe::What;
 use crate::outcome::{Stage, Stop};
 use crate::pipeline::board::Board;
+use crate::pipeline::coalesce;
 use crate::pipeline::cx::Cx;
 use crate::pipeline::judge::{self, GateState};
 use crate::pipeline::sticky;
@@ -34,6 +35,7 @@ enum Obeyed {
 
 async fn obey(cx: &Cx<'_>, command: &Command) -> Result<Obeyed, Stop> {
     let facts = cx.stage(Stage::Gate, cx.facts(Some(&command.comment))).await?;
+    coalesce::seen(cx, &facts).await;
     let policy = cx.policy(&facts).await?;
     let Some(verb) = verb(&facts, &policy) else {
         cx.note("the comment is no command of this project");

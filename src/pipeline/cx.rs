@@ -75,6 +75,7 @@ pub(crate) trait Ended {
 impl Ended for () {}
 impl Ended for Facts {}
 impl Ended for Arc<Policy> {}
+impl Ended for Stop {}
 
 impl Cx<'_> {
     /// Runs one stage: nothing of a job happens outside one. One that panics is broken, so that the

@@ -14,8 +14,10 @@ use crate::lease::{Wait, Wish};
 use crate::outcome::{Reason, Refusal, Stage, Stop};
 use crate::pipeline::board::Board;
 use crate::pipeline::bridge::Bridge;
+use crate::pipeline::coalesce;
 use crate::pipeline::cx::{Cx, Ended};
 use crate::pipeline::judge::{self, GateState};
+use crate::pipeline::supersede;
 use crate::pipeline::turn::in_turn;
 use crate::policy::Policy;
 use crate::policy::concern::concerns;
@@ -44,6 +46,7 @@ pub(crate) struct Desk<'a> {
 /// It has the pull request's environment from its beginning to its end: a second one, for the same
 /// head or a newer one, comes later and finds what this one made.
 pub(crate) async fn run(cx: &Cx<'_>, check: &GateCheck) -> Result<(), Stop> {
+    supersede::settled(cx, check).await?;
     if let Some((facts, policy, board)) = in_turn(cx, async || open(cx, check).await).await? {
         let environment = judge::pr_environment(&policy.bot, &cx.project, &facts);
         let wish = Wish::environment(&cx.job, &facts.head, &environment, Wait::No, &cx.cancel);
@@ -59,7 +62,7 @@ pub(crate) async fn run(cx: &Cx<'_>, check: &GateCheck) -> Result<(), Stop> {
             gate(cx, &desk, lease).await?;
             show(cx, &board).await
         });
-        let result = cx.within(limit, gating).await;
+        let result = cx.within(limit, supersede::watched(cx, &facts.head, gating)).await;
         if let Err(Stop::Interrupted(_)) = &result {
             // Whoever takes it up says what becomes of it.
             return result;
@@ -82,13 +85,13 @@ async fn show(cx: &Cx<'_>, board: &Board) -> Result<(), Stop> {
 /// What the gate is to work on, announced; `None` when there is nothing to do.
 async fn open(cx: &Cx<'_>, check: &GateCheck) -> Result<Option<(Facts, Arc<Policy>, Board)>, Stop> {
     let facts = cx.stage(Stage::Gate, cx.facts(None)).await?;
+    coalesce::seen(cx, &facts).await;
     if facts.state != PrState::Open || facts.fork {
         cx.note("nothing to check: the pull request is closed, or its head is in a fork");
         return Ok(None);
     }
     if let Some(head) = check.head.as_ref().filter(|head| **head != facts.head) {
-        cx.note(format!("{} was replaced by {}", head.short(), facts.head.short()));
-        return Err(Stop::Superseded(facts.head));
+        return Err(cx.stage(Stage::Report, supersede::left(cx, facts, head)).await?);
     }
     if !concerns(&cx.project, &facts.changed) {
         // The look that follows says so.

@@ -13,6 +13,7 @@ use crate::names::{JobId, NodeId, Sha};
 use crate::observe::What;
 use crate::outcome::{Conclusion, Reason, Refusal, Stage, StageOutcome, Stop};
 use crate::pipeline::board::Board;
+use crate::pipeline::coalesce;
 use crate::pipeline::cx::{Cx, Ended, stop_of_github};
 use crate::pipeline::deploy::clear::reservation;
 use crate::pipeline::left_open;
@@ -43,13 +44,15 @@ impl Ended for Approval {
     }
 }
 
-/// The approval gate check, as a job.
+/// The look that ends another job: it is never left out.
 pub(crate) async fn run(cx: &Cx<'_>) -> Result<(), Stop> {
-    in_turn(cx, async || look(cx).await).await
+    in_turn(cx, async || coalesce::noted(cx, coalesce::before(cx).await, look(cx)).await).await
 }
 
-async fn look(cx: &Cx<'_>) -> Result<(), Stop> {
+/// The look itself, in a turn.
+pub(crate) async fn look(cx: &Cx<'_>) -> Result<(), Stop> {
     let facts = cx.stage(Stage::Gate, facts(cx)).await?;
+    coalesce::seen(cx, &facts).await;
     match facts.state {
         PrState::Open => {}
         PrState::Merged(_) => return left_open::after_the_merge(cx, &facts).await,

@@ -28,6 +28,7 @@ mod apply;
 mod board;
 mod bridge;
 mod cleanup;
+mod coalesce;
 mod command;
 mod cx;
 mod deploy;
@@ -38,6 +39,7 @@ pub mod missed;
 mod route;
 mod standing;
 mod sticky;
+mod supersede;
 pub mod sweep;
 mod turn;
 
@@ -103,6 +105,8 @@ pub struct Settings {
     pub left_open_after: Duration,
     /// Word of a run that was not heard of is waited for this long: then it took its process along.
     pub dead_after: Duration,
+    /// Pushes to one pull request that are no further apart than this are taken together.
+    pub settle: Duration,
 }
 
 impl Deps {
@@ -208,7 +212,7 @@ async fn run(cx: &Cx<'_>) -> Result<(), Stop> {
     match &cx.envelope.job {
         // A gate check's time is for what it runs: it has to say that it was over.
         Job::GateCheck(check) if check.scope == Scope::Full => Box::pin(gate::run(cx, check)).await,
-        Job::GateCheck(_) => cx.within(limit, judge::run(cx)).await,
+        Job::GateCheck(check) => cx.within(limit, coalesce::run(cx, check)).await,
         Job::Command(command) => cx.within(limit, command::run(cx, command)).await,
         // A deploy's time starts when it has prod.
         Job::Deploy(job) => Box::pin(deploy::run(cx, job)).await,

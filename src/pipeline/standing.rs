@@ -4,6 +4,7 @@
 //! running here.
 
 use crate::github::{CheckStatus, Facts, ReviewState};
+use crate::outcome::Conclusion;
 use crate::project::Project;
 use crate::render::checks::{self, CheckKind};
 use crate::seal::{self, GateResult, SealKey};
@@ -27,8 +28,11 @@ pub(crate) fn gate_state(facts: &Facts, project: &Project, key: &SealKey) -> Gat
     let Some(check) = facts.checks.iter().find(|check| check.name == name) else {
         return GateState::Missing;
     };
-    if !matches!(check.status, CheckStatus::Completed(_)) {
-        return GateState::Running;
+    match check.status {
+        CheckStatus::Queued | CheckStatus::InProgress => return GateState::Running,
+        // A newer head made it pointless, and went away again.
+        CheckStatus::Completed(Conclusion::Cancelled) => return GateState::Missing,
+        CheckStatus::Completed(_) => {}
     }
     match seal::unseal(&check.summary, key, &project.name) {
         Some(result) if fits(&result, facts) => GateState::Sealed(Box::new(result)),

@@ -305,6 +305,10 @@ fn needs_look(pull: &OpenPull, project: &Project, busy: &Busy) -> Option<Need> {
         // The head changes nothing of the project: no review makes a difference.
         return None;
     }
+    if gate.status == CheckStatus::Completed(Conclusion::Cancelled) {
+        // A newer head was there meanwhile, and is gone.
+        return Some(Need::Checks);
+    }
     if is_open(gate) {
         return busy.gate_is_left(pull.number, gate.started_ms).then_some(Need::Gate);
     }

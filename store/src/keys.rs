@@ -88,6 +88,16 @@ impl Keys {
         format!("{}:cleanup:{project}:{pr}", self.prefix)
     }
 
+    /// What was heard and seen of a pull request.
+    pub(crate) fn pull(&self, project: &ProjectName, pr: PrNumber) -> String {
+        format!("{}:pull:{project}:{pr}", self.prefix)
+    }
+
+    /// The events of a pull request, by their numbers.
+    pub(crate) fn events(&self, project: &ProjectName, pr: PrNumber) -> String {
+        format!("{}:events:{project}:{pr}", self.prefix)
+    }
+
     /// The runs of a message that have not ended.
     pub(crate) fn runs(&self, message: &str) -> String {
         format!("{}:runs:{message}", self.prefix)

@@ -8,11 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_redis::redis::{self, FromRedisValue};
 use sluice::clock::{Clock as _, SystemClock};
-use sluice::ledger::Ledger;
-use sluice::names::{PrNumber, ProjectName};
+use sluice::ledger::{Lately, Ledger};
+use sluice::names::{PrNumber, ProjectName, Sha};
 use sluice::queue::Route;
 
 use crate::Shared;
+use crate::pulls::Pulls;
 
 /// How long an undertaken cleanup is remembered: a deploy that was not taken up again in a week
 /// will not be.
@@ -35,6 +36,7 @@ const TELL_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct RedisLedger {
     shared: Arc<Shared>,
+    pulls: Pulls,
     untold: Arc<Untold>,
 }
 
@@ -87,7 +89,7 @@ impl Drop for Telling<'_> {
 
 impl RedisLedger {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, untold: Arc::default() }
+        Self { pulls: Pulls::new(shared.clone()), shared, untold: Arc::default() }
     }
 
     /// The answer to one command; `None`, and a warning, when there is none.
@@ -190,5 +192,26 @@ impl Ledger for RedisLedger {
         command.arg(self.shared.keys.waiting(route)).arg(0).arg(0).arg("WITHSCORES");
         let first: Vec<String> = self.tell(command).await?;
         first.get(1)?.parse().ok()
+    }
+
+    async fn hear(
+        &self,
+        pull: (&ProjectName, PrNumber),
+        message: &str,
+        named: Option<&Sha>,
+    ) -> Option<(u64, Lately)> {
+        self.pulls.hear(pull, message, named).await
+    }
+
+    async fn lately(&self, project: &ProjectName, pr: PrNumber) -> Option<Lately> {
+        self.pulls.lately(project, pr).await
+    }
+
+    async fn see(&self, project: &ProjectName, pr: PrNumber, head: &Sha) {
+        self.pulls.see(project, pr, head).await;
+    }
+
+    async fn looked(&self, project: &ProjectName, pr: PrNumber, heard: u64) {
+        self.pulls.looked(project, pr, heard).await;
     }
 }

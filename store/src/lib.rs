@@ -13,6 +13,7 @@ mod ledger;
 mod link;
 mod pauses;
 mod processed;
+mod pulls;
 mod script;
 mod settings;
 mod waiters;

@@ -4,6 +4,7 @@ mod approvals;
 mod approved;
 mod base;
 mod budget;
+mod bursts;
 mod closed;
 mod commands;
 mod faults;

@@ -29,6 +29,9 @@ const REPORT_EVERY: Duration = Duration::from_millis(1500);
 /// Progress of an apply is shown at most this often (BEHAVIOUR, "Deploy: stages").
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
+/// A gate check of a head that replaced another one just now waits this long for the next push.
+const SETTLE: Duration = Duration::from_secs(10);
+
 /// GitHub was seen to say UNKNOWN for up to 3 minutes.
 const MERGEABILITY_PATIENCE: Duration = Duration::from_secs(240);
 
@@ -219,6 +222,7 @@ fn settings(config: &Config, variables: &Variables, host: String) -> anyhow::Res
         left_open_after: config.worker.left_open_after,
         // Nobody could have had what it held any sooner.
         dead_after: config.lease.timings.ttl() + config.lease.timings.lock_delay(),
+        settle: SETTLE,
     })
 }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sluice::github::{
-    Ask, Facts, GitHub, GitHubError, Merge, MergeOutcome, OpenPulls, Page, Redelivered, Report,
-    ReportError, Reported, Role,
+    Ask, Check, Facts, GitHub, GitHubError, Merge, MergeOutcome, OpenPulls, Page, Redelivered,
+    Report, ReportError, Reported, Role,
 };
-use sluice::names::{Login, Repository};
+use sluice::names::{Login, Repository, Sha};
 
 use super::{Around, Guard};
 use crate::history::Happened;
@@ -32,6 +32,10 @@ impl GitHub for Pointed {
             facts.comment = None;
         }
         Ok(facts)
+    }
+
+    async fn checks(&self, ask: &Ask, commit: &Sha) -> Result<Vec<Check>, GitHubError> {
+        self.inner.checks(ask, commit).await
     }
 
     async fn report(&self, report: &Report) -> Result<Reported, ReportError> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sluice::ledger::Ledger;
-use sluice::names::{PrNumber, ProjectName};
+use sluice::ledger::{Lately, Ledger};
+use sluice::names::{PrNumber, ProjectName, Sha};
 use sluice::queue::Route;
 
 use super::Around;
@@ -46,5 +46,26 @@ impl Ledger for Pointed {
 
     async fn oldest(&self, route: &Route) -> Option<u64> {
         self.inner.oldest(route).await
+    }
+
+    async fn hear(
+        &self,
+        pull: (&ProjectName, PrNumber),
+        message: &str,
+        named: Option<&Sha>,
+    ) -> Option<(u64, Lately)> {
+        self.around.at("ledger.hear", self.inner.hear(pull, message, named)).await
+    }
+
+    async fn lately(&self, project: &ProjectName, pr: PrNumber) -> Option<Lately> {
+        self.inner.lately(project, pr).await
+    }
+
+    async fn see(&self, project: &ProjectName, pr: PrNumber, head: &Sha) {
+        self.around.at("ledger.see", self.inner.see(project, pr, head)).await;
+    }
+
+    async fn looked(&self, project: &ProjectName, pr: PrNumber, heard: u64) {
+        self.around.at("ledger.looked", self.inner.looked(project, pr, heard)).await;
     }
 }

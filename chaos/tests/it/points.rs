@@ -117,7 +117,7 @@ async fn round(town: &Town, (effect, when, passes): Round, number: usize) {
 }
 
 /// The verbs of the ports that change nothing, and so have no points.
-const LOOKS: [&str; 23] = [
+const LOOKS: [&str; 25] = [
     "consume",
     "waiting",
     "dead_letters",
@@ -127,6 +127,7 @@ const LOOKS: [&str; 23] = [
     "inspect",
     "changed",
     "facts",
+    "checks",
     "role",
     "open_pulls",
     "policy",
@@ -139,6 +140,7 @@ const LOOKS: [&str; 23] = [
     "may_start",
     "is_cleanup_undertaken",
     "oldest",
+    "lately",
     "contains",
     "list",
 ];

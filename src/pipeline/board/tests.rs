@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::clock::SystemClock;
-use crate::github::{GitHubError, Merge, MergeOutcome, OpenPulls, Page, Redelivered, Role};
+use crate::github::{Check, GitHubError, Merge, MergeOutcome, OpenPulls, Page, Redelivered, Role};
 use crate::job::JobKind;
 use crate::lease::hold::{Keeper, hold};
 use crate::lease::memory::MemoryLeases;
@@ -26,6 +26,9 @@ struct Scripted {
 #[async_trait]
 impl GitHub for Scripted {
     async fn facts(&self, _: &Ask) -> Result<Facts, GitHubError> {
+        panic!("a board reads nothing")
+    }
+    async fn checks(&self, _: &Ask, _: &Sha) -> Result<Vec<Check>, GitHubError> {
         panic!("a board reads nothing")
     }
     async fn report(&self, report: &Report) -> Result<Reported, ReportError> {

@@ -67,6 +67,11 @@ fn who_needs_a_look() {
         ("no check", pull(vec![]), Some(Need::Checks)),
         ("not the gate's", pull(vec![deploy(DONE, "look")]), Some(Need::Checks)),
         ("all is said", pull(vec![gate(DONE), deploy(DONE, "look")]), None),
+        (
+            "a newer head came and went",
+            pull(vec![gate(CheckStatus::Completed(Conclusion::Cancelled))]),
+            Some(Need::Checks),
+        ),
         ("the gate was left", pull(vec![gate(open)]), Some(Need::Gate)),
         ("the deploy was left", pull(vec![gate(DONE), deploy(open, &own)]), Some(Need::Deploy)),
         (

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sluice::ledger::Ledger;
-use sluice::names::{PrNumber, ProjectName};
+use sluice::ledger::{Lately, Ledger};
+use sluice::names::{PrNumber, ProjectName, Sha};
 use sluice::observe::What;
 use sluice::outcome::Stage;
 use sluice::pause::Pause;
@@ -190,6 +190,19 @@ impl Ledger for Strange {
     async fn oldest(&self, _: &Route) -> Option<u64> {
         None
     }
+    async fn hear(
+        &self,
+        _: (&ProjectName, PrNumber),
+        _: &str,
+        _: Option<&Sha>,
+    ) -> Option<(u64, Lately)> {
+        None
+    }
+    async fn lately(&self, _: &ProjectName, _: PrNumber) -> Option<Lately> {
+        None
+    }
+    async fn see(&self, _: &ProjectName, _: PrNumber, _: &Sha) {}
+    async fn looked(&self, _: &ProjectName, _: PrNumber, _: u64) {}
 }
 
 #[tokio::test]

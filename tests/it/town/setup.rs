@@ -62,6 +62,8 @@ pub struct Setup {
     pub left_open_after: Duration,
     /// Word of a run that was not heard of is waited for this long.
     pub dead_after: Duration,
+    /// Zero: no push is taken for one of many.
+    pub settle: Duration,
 }
 
 impl Default for Setup {
@@ -81,6 +83,7 @@ impl Default for Setup {
             sweep_every: Duration::ZERO,
             left_open_after: Duration::from_secs(600),
             dead_after: Duration::ZERO,
+            settle: Duration::ZERO,
         }
     }
 }
@@ -123,6 +126,7 @@ impl Setup {
             sweep_every: self.sweep_every,
             left_open_after: self.left_open_after,
             dead_after: self.dead_after,
+            settle: self.settle,
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sluice::clock::unix_ms;
-use sluice::github::{Ask, Changed, CommandFacts, Comment, Facts, GitHubError};
+use sluice::github::{Ask, Changed, Check, CommandFacts, Comment, Facts, GitHubError};
 use sluice::names::{Login, NodeId, PrNumber, Sha};
 
 use super::budget::Priority;
@@ -32,6 +32,24 @@ impl HttpGitHub {
         loop {
             match self.try_facts(ask).await {
                 Ok(facts) => return Ok(facts),
+                Err(failure) => tries.after(failure).await?,
+            }
+        }
+    }
+
+    /// Our own check runs on a commit, with retries.
+    pub(super) async fn read_checks(
+        &self,
+        ask: &Ask,
+        commit: &Sha,
+    ) -> Result<Vec<Check>, GitHubError> {
+        let mut tries = Tries::new(self.client.clock.as_ref(), self.patience);
+        loop {
+            match self.written(ask, commit).await {
+                Ok(Found { viewer, checks, .. }) => {
+                    let runs = checks.map(|commit| self.app.runs(commit, &viewer));
+                    return Ok(runs.unwrap_or_default());
+                }
                 Err(failure) => tries.after(failure).await?,
             }
         }

@@ -34,10 +34,10 @@ pub use doctor::{Reached, Seen, TokenKind};
 pub use octocrab::secrecy::{ExposeSecret, SecretString};
 use sluice::clock::Clock;
 use sluice::github::{
-    Ask, Facts, GitHub, GitHubError, Merge, MergeOutcome, OpenPulls, Page, Redelivered, Report,
-    ReportError, Reported, Role,
+    Ask, Check, Facts, GitHub, GitHubError, Merge, MergeOutcome, OpenPulls, Page, Redelivered,
+    Report, ReportError, Reported, Role,
 };
-use sluice::names::{Login, Repository};
+use sluice::names::{Login, Repository, Sha};
 use sluice::observe::Observer;
 
 use self::checks::OurApp;
@@ -153,6 +153,10 @@ impl HttpGitHub {
 impl GitHub for HttpGitHub {
     async fn facts(&self, ask: &Ask) -> Result<Facts, GitHubError> {
         self.read_facts(ask).await
+    }
+
+    async fn checks(&self, ask: &Ask, commit: &Sha) -> Result<Vec<Check>, GitHubError> {
+        self.read_checks(ask, commit).await
     }
 
     async fn report(&self, report: &Report) -> Result<Reported, ReportError> {

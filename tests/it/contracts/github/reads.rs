@@ -284,3 +284,20 @@ async fn three_disguises_of_a_limit_are_one_error() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_checks_of_a_commit_that_is_no_head_any_more_are_told_in_one_request() {
+    let town = Town::found().await;
+    let pr = town.pr("orders").await;
+    let older = town.head(&pr);
+    town.github.report(&town.report(&pr, "job-1").await).await.unwrap();
+    let before = town.facts(&pr).await.checks;
+    assert_eq!(before.len(), 1);
+    town.alice.pushes(&pr, &[("warehouse/models/orders.sql", Some("SELECT 3"))]).await.unwrap();
+    let ask = town.ask(&pr);
+    let (checks, requests) = town.counted(town.github.checks(&ask, &older)).await;
+    assert_eq!((checks.unwrap(), requests), (before, 1));
+    assert_eq!(town.github.checks(&ask, &town.head(&pr)).await.unwrap(), vec![]);
+    let gone = as_sha(&Oid::new("c".repeat(40)));
+    assert_eq!(town.github.checks(&ask, &gone).await.unwrap(), vec![]);
+}

@@ -1,0 +1,3 @@
+-- Answers what is known of a pull request.
+
+return lately()
