@@ -88,7 +88,7 @@ struct Asked {
 enum Need {
     /// It has no check of ours.
     Checks,
-    /// Its gate check was left open.
+    /// Its gate check was left open, or given up for a newer head that is gone.
     Gate,
     /// Its deploy check was left open.
     Deploy,
@@ -307,7 +307,7 @@ fn needs_look(pull: &OpenPull, project: &Project, busy: &Busy) -> Option<Need> {
     }
     if gate.status == CheckStatus::Completed(Conclusion::Cancelled) {
         // A newer head was there meanwhile, and is gone.
-        return Some(Need::Checks);
+        return Some(Need::Gate);
     }
     if is_open(gate) {
         return busy.gate_is_left(pull.number, gate.started_ms).then_some(Need::Gate);
