@@ -70,7 +70,7 @@ fn who_needs_a_look() {
         (
             "a newer head came and went",
             pull(vec![gate(CheckStatus::Completed(Conclusion::Cancelled))]),
-            Some(Need::Checks),
+            Some(Need::Gate),
         ),
         ("the gate was left", pull(vec![gate(open)]), Some(Need::Gate)),
         ("the deploy was left", pull(vec![gate(DONE), deploy(open, &own)]), Some(Need::Deploy)),
