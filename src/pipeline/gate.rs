@@ -62,7 +62,8 @@ pub(crate) async fn run(cx: &Cx<'_>, check: &GateCheck) -> Result<(), Stop> {
             gate(cx, &desk, lease).await?;
             show(cx, &board).await
         });
-        let result = cx.within(limit, supersede::watched(cx, &facts.head, gating)).await;
+        let watched = Box::pin(supersede::watched(cx, &facts.head, gating));
+        let result = cx.within(limit, watched).await;
         if let Err(Stop::Interrupted(_)) = &result {
             // Whoever takes it up says what becomes of it.
             return result;

@@ -212,8 +212,8 @@ async fn run(cx: &Cx<'_>) -> Result<(), Stop> {
     match &cx.envelope.job {
         // A gate check's time is for what it runs: it has to say that it was over.
         Job::GateCheck(check) if check.scope == Scope::Full => Box::pin(gate::run(cx, check)).await,
-        Job::GateCheck(check) => cx.within(limit, coalesce::run(cx, check)).await,
-        Job::Command(command) => cx.within(limit, command::run(cx, command)).await,
+        Job::GateCheck(check) => cx.within(limit, Box::pin(coalesce::run(cx, check))).await,
+        Job::Command(command) => cx.within(limit, Box::pin(command::run(cx, command))).await,
         // A deploy's time starts when it has prod.
         Job::Deploy(job) => Box::pin(deploy::run(cx, job)).await,
         Job::Cleanup(job) => cx.within(limit, cleanup::run(cx, job)).await,

@@ -88,7 +88,7 @@ fn remembered() -> String {
     REMEMBERED.as_millis().to_string()
 }
 
-fn number(text: &String) -> Option<u64> {
+fn number(text: &str) -> Option<u64> {
     text.parse().ok()
 }
 
