@@ -3,11 +3,13 @@
 
 mod check;
 mod comment;
+mod deployment;
 mod pull;
 mod repository;
 
 pub(crate) use check::{check_run, check_run_event, check_suite, check_suite_event};
 pub(crate) use comment::{comment, comment_event, reaction};
+pub(crate) use deployment::{deployment, deployment_status};
 pub(crate) use pull::{changed_file, pull, pull_event, review, review_event};
 pub(crate) use repository::{account, activity, app, push, repository};
 

@@ -18,6 +18,12 @@ pub fn shown_twice(world: &World) -> Vec<String> {
     world.repositories().iter().flat_map(of_all).collect()
 }
 
+/// Deployments that nobody has told the end of.
+pub fn left_in_progress(world: &World) -> Vec<String> {
+    let all = world.repositories().iter().flat_map(|home| &home.deployments);
+    all.filter(|one| one.is_open()).map(|one| format!("{one:#?}")).collect()
+}
+
 fn of_pull(repository: &Repository, (number, pull): (u64, &PullRequest), app: &str) -> Vec<String> {
     let mut shown = BTreeMap::<String, usize>::new();
     for run in repository.runs_of(&pull.head_oid).filter(|run| run.app == app) {
