@@ -58,7 +58,7 @@ pub(crate) async fn run(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
     }
     let policy = cx.policy(&facts).await?;
     let board = Board::new(cx, &facts);
-    let (read_at, entry) = (cx.deps.clock.instant(), history::Entry::default());
+    let (read_at, entry) = (cx.deps.clock.instant(), history::Entry::of(cx, &facts));
     let desk = Desk { job, policy, board, read_at, entry };
     let result = match &facts.state {
         PrState::Merged(_) => resumed(cx, &desk).await,
@@ -98,7 +98,7 @@ async fn superseded(cx: &Cx<'_>, job: &Deploy, facts: Facts) -> Result<(), Stop>
     }
     cx.tell(What::DeployEnded(DeployOutcome::Refused));
     look_again(cx, job).await?;
-    history::is_given_up(cx, &job.head, "Stopped: there is a newer head").await?;
+    history::is_left(cx, &job.head, "Stopped: there is a newer head").await?;
     Err(Stop::Superseded(facts.head))
 }
 

@@ -185,14 +185,12 @@ pub(crate) async fn deploy(cx: &Cx<'_>, facts: &Facts, board: &Board, id: &JobId
     if !busy.deploy_is_left(facts.number, since_ms) {
         return false;
     }
+    if let Err(error) = deploy::history::is_left(cx, &facts.head, "Its job was lost").await {
+        tracing::warn!(job = %cx.job.id, %error, "GitHub's history does not know that it was left");
+        return false;
+    }
     let again = once_more(cx, check);
     let is_asked = again.is_some();
-    if !is_asked {
-        let given_up = deploy::history::is_given_up(cx, &facts.head, "Its job was lost").await;
-        if let Err(error) = given_up {
-            tracing::warn!(job = %cx.job.id, %error, "a deployment may be left in progress");
-        }
-    }
     let said = again.unwrap_or_else(|| match facts.state {
         PrState::Merged(_) => render::deploy::unseen(),
         PrState::Open | PrState::Closed => given_up(cx, CheckKind::Deploy),

@@ -7,7 +7,8 @@
 use std::sync::OnceLock;
 
 use crate::github::{
-    Attempt, DeploymentId, DeploymentState, DeploymentWrite, Facts, GitHubError, PrState,
+    Attempt, Check, CheckStatus, DeploymentId, DeploymentState, DeploymentWrite, Facts,
+    GitHubError, PrState,
 };
 use crate::names::{Environment, Sha};
 use crate::outcome::Stop;
@@ -15,22 +16,47 @@ use crate::pipeline::cx::{Cx, stop_of_github};
 use crate::pipeline::deploy::Deployed;
 use crate::pipeline::deploy::merge::Merged;
 use crate::project::{Project, SharesRepository};
+use crate::render::checks::{self, CheckKind};
 
 /// What this try knows of its entry.
-#[derive(Default)]
-pub(crate) struct Entry(OnceLock<DeploymentId>);
+pub(crate) struct Entry {
+    id: OnceLock<DeploymentId>,
+    /// Whether the check shows that an earlier try may have made it: each says that it applies
+    /// before it does.
+    may_exist: bool,
+}
+
+impl Entry {
+    /// What the facts say of it that a try begins with.
+    pub(crate) fn of(cx: &Cx<'_>, facts: &Facts) -> Self {
+        let name = checks::name(CheckKind::Deploy, &cx.project);
+        let is_new = |check: &Check| {
+            check.status == CheckStatus::Queued && check.external_id == cx.job.id.as_str()
+        };
+        let mut ours = facts.checks.iter().filter(|check| check.name == name);
+        let is_first = cx.attempts_left == cx.deps.settings.retry.left(0);
+        Self { id: OnceLock::new(), may_exist: !is_first || !ours.all(is_new) }
+    }
+}
 
 /// How it ended, in GitHub's terms.
 type End = (DeploymentState, String);
 
 /// The plan is about to be applied. What fails here costs the entry, not the deploy.
-pub(crate) async fn begins(cx: &Cx<'_>, entry: &Entry, head: &Sha) {
+///
+/// Where none of an earlier try can be, none is looked for: `was_reserved` is what each leaves
+/// behind that has something to apply.
+pub(crate) async fn begins(cx: &Cx<'_>, (entry, head): (&Entry, &Sha), was_reserved: bool) {
     if !cx.mandate.stands() {
         return;
     }
     let begun = (DeploymentState::InProgress, "Applying the plan".to_owned());
-    match cx.deps.github.deployment(&write(cx, head, None, begun)).await {
-        Ok(Some(id)) => _ = entry.0.set(id),
+    let mut write = write(cx, head, None, begun);
+    if !entry.may_exist && !was_reserved {
+        write.attempt = Attempt::First;
+    }
+    match cx.deps.github.deployment(&write).await {
+        Ok(Some(id)) => _ = entry.id.set(id),
         Ok(None) => {}
         Err(error) => cx.note(format!("GitHub's deployments do not show this one: {error}")),
     }
@@ -43,7 +69,7 @@ pub(crate) async fn ends(
     result: &Result<Deployed, Stop>,
 ) -> Result<(), Stop> {
     let Some(end) = end(cx, result) else { return Ok(()) };
-    tell(cx, write(cx, head, entry.0.get().copied(), end)).await
+    tell(cx, write(cx, head, entry.id.get().copied(), end)).await
 }
 
 /// A deploy that was told already: its entry as well, if its worker came to that.
@@ -52,8 +78,9 @@ pub(crate) async fn was_told(cx: &Cx<'_>, facts: &Facts) -> Result<(), Stop> {
     tell(cx, write(cx, &facts.head, None, merged_as(&commit.sha))).await
 }
 
-/// Nobody goes on with what an earlier try of this head's deploy may have begun.
-pub(crate) async fn is_given_up(cx: &Cx<'_>, head: &Sha, why: &str) -> Result<(), Stop> {
+/// Nobody goes on with what an earlier try of this head's deploy may have begun: whoever comes
+/// after it begins anew.
+pub(crate) async fn is_left(cx: &Cx<'_>, head: &Sha, why: &str) -> Result<(), Stop> {
     tell(cx, write(cx, head, None, (DeploymentState::Error, why.to_owned()))).await
 }
 
@@ -90,13 +117,8 @@ fn end(cx: &Cx<'_>, result: &Result<Deployed, Stop>) -> Option<End> {
             (DeploymentState::Failure, first.to_owned())
         }
         Err(Stop::Broken { what, .. }) if is_last => (DeploymentState::Error, what.clone()),
-        Err(Stop::Superseded(newer)) => superseded(newer),
         Ok(Deployed { merged: Merged::Not(_), .. }) | Err(_) => return None,
     })
-}
-
-fn superseded(newer: &Sha) -> End {
-    (DeploymentState::Error, format!("Stopped: {} is the head now", newer.short()))
 }
 
 fn merged_as(commit: &Sha) -> End {

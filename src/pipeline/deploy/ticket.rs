@@ -93,7 +93,8 @@ impl Ticket {
         let check = CheckKind::Deploy;
         let applying = Applying { plan, environment, snapshots, board, check };
         // Beside it: nothing is waited for between this ticket and the apply.
-        let begins = history::begins(cx, &desk.entry, &desk.job.head);
+        let entry = (&desk.entry, &desk.job.head);
+        let begins = history::begins(cx, entry, environment.was_reserved() || !plan.has_effect);
         let begins = async {
             tokio::select! {
                 () = begins => {}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sluice::lease::Standing;
 use sluice::outcome::{DeployOutcome, Stage};
 use sluice::pipeline::{Signals, perform};
 use sluice_sim::faults::{Answer, Matching};
@@ -239,5 +240,34 @@ async fn an_end_that_could_not_be_told_is_told_by_the_next_try() {
     town.until_quiet().await;
     assert_eq!(states(&town), [vec![InProgress, Success]]);
     assert_eq!(town.deploys(&pr), [DeployOutcome::Deployed]);
+    town.finish().await;
+}
+
+async fn until_nobody_has_prod(town: &Town) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(50));
+    let is_held = |lease: &sluice::lease::LeaseInfo| lease.standing == Standing::Held;
+    let free = async {
+        while town.held().await.iter().any(is_held) {
+            ticks.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, free).await.expect("its lease runs out");
+}
+
+#[tokio::test]
+async fn a_deploy_that_was_lost_ends_in_the_history_when_nobody_takes_it_up() {
+    let setup = Setup { left_open_after: Duration::ZERO, ..Setup::default() };
+    let mut town = Town::of(setup).await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    dies_in_its_apply(&mut town, &pr).await;
+    // Its lease runs out, and no job comes: a sweep has it asked for again.
+    until_nobody_has_prod(&town).await;
+    town.passes_a_second().await;
+    town.is_followed_by_another_worker().await;
+    let mut sweeper = sluice::pipeline::sweep::Sweeper::of_all(&town.deps).remove(0);
+    assert_eq!(sweeper.sweep(&town.deps).await.unwrap().looks, 1);
+    town.until_deployed(&pr).await;
+    town.until_quiet().await;
+    assert_eq!(states(&town), [vec![InProgress, Error], vec![InProgress, Success]]);
     town.finish().await;
 }

@@ -112,7 +112,7 @@ impl HttpGitHub {
             "auto_merge": false,
             "required_contexts": [],
             "environment": write.environment,
-            "description": format!("Pull request {}", write.ask.pr),
+            "description": format!("Pull request #{}", write.ask.pr),
             "production_environment": true,
         });
         let answer = self.client.post_rest(&errand(write), &path, &body).await?;
