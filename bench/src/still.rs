@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use sluice::config::Config;
 use sluice::engine::{Engine, EngineError, Session, Source};
 use sluice::github::{
-    Ask, Changed, Check, Facts, GitHub, GitHubError, Merge, MergeOutcome, MergeState, OpenPulls,
-    Page, PrState, Redelivered, Report, ReportError, Reported, Role,
+    Ask, Changed, Check, DeploymentId, DeploymentWrite, Facts, GitHub, GitHubError, Merge,
+    MergeOutcome, MergeState, OpenPulls, Page, PrState, Redelivered, Report, ReportError, Reported,
+    Role,
 };
 use sluice::names::{Login, NodeId, PolicySha, Repository, Sha};
 use sluice::observe::{Event, Observer, What};
@@ -121,6 +122,10 @@ impl GitHub for Still {
 
     async fn merge(&self, _: &Merge) -> Result<MergeOutcome, GitHubError> {
         Err(nothing())
+    }
+
+    async fn deployment(&self, _: &DeploymentWrite) -> Result<Option<DeploymentId>, GitHubError> {
+        Ok(None)
     }
 
     async fn role(&self, _: &Ask, _: &Login) -> Result<Role, GitHubError> {

@@ -5,6 +5,7 @@ mod call;
 mod checks;
 mod comments;
 mod deliveries;
+mod deployments;
 mod entry;
 mod git;
 mod installation;
@@ -75,6 +76,11 @@ fn repository_routes() -> Router<Shared> {
         .route("/check-runs/{id}", get(on(checks::show)).patch(on(checks::update)))
         .route("/commits/{sha}/check-runs", get(on(checks::of_commit)))
         .route("/commits/{sha}/check-suites", get(on(checks::suites_of_commit)))
+        .route("/deployments", get(on(deployments::list)).post(on(deployments::create)))
+        .route(
+            "/deployments/{id}/statuses",
+            get(on(deployments::statuses)).post(on(deployments::tell)),
+        )
         .route("/issues/{number}/comments", get(on(comments::list)).post(on(comments::create)))
         .route("/issues/{number}/reactions", post(on(comments::react_to_pull)))
         .route(

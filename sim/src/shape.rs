@@ -5,6 +5,7 @@ mod account;
 mod check;
 mod comment;
 mod commit;
+mod deployment;
 mod pull;
 mod repository;
 
@@ -12,6 +13,7 @@ pub(crate) use account::{account, app, owner, profile};
 pub(crate) use check::{check_run, check_run_event, check_suite, check_suite_event};
 pub(crate) use comment::{comment, comment_event, reaction};
 pub(crate) use commit::{branch, branch_rules, commit, commit_summary, push};
+pub(crate) use deployment::{deployment, deployment_status};
 pub(crate) use pull::{changed_file, pull, pull_event, review, review_event};
 pub(crate) use repository::{activity, fork, full_repository, repository};
 

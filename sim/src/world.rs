@@ -5,6 +5,7 @@
 mod check;
 mod comment;
 mod delivery;
+mod deployment;
 mod error;
 mod identity;
 mod installation;
@@ -29,6 +30,9 @@ pub use check::{
 };
 pub use comment::{Comment, Reaction, ReactionContent, ReactionTarget};
 pub use delivery::{Delivery, DeliveryLog, DeliveryStatus};
+pub use deployment::{
+    Deployment, DeploymentState, DeploymentStatus, NewDeployment, NewDeploymentStatus,
+};
 pub use error::WorldError;
 pub use identity::{App, Identity, Role, User};
 pub use installation::Minted;

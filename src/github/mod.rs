@@ -12,9 +12,11 @@ use crate::names::{Login, NodeId, PolicySha, PrNumber, Repository, Sha};
 use crate::observe::JobRef;
 use crate::outcome::Conclusion;
 
+mod deployment;
 mod open;
 mod report;
 
+pub use deployment::{DeploymentId, DeploymentState, DeploymentWrite};
 pub use open::{MergedPull, OpenCheck, OpenPull, OpenPulls, Page, Redelivered};
 pub use report::{Attempt, CheckWrite, CommentWrite, Report, ReportError, Reported};
 
@@ -40,6 +42,17 @@ pub trait GitHub: Send + Sync {
     /// ambiguous failure the pull request is read first. A pull request that was merged at this
     /// head already is `Merged`.
     async fn merge(&self, merge: &Merge) -> Result<MergeOutcome, GitHubError>;
+
+    /// Shows in GitHub's own history where a deploy stands, and says which entry tells it.
+    ///
+    /// An entry that is not known is looked for: the newest of that head, environment and task.
+    /// [`DeploymentState::InProgress`] takes up one that is open, or makes one; an end is written
+    /// to one that lacks it, and makes none. A failure is no second end. After an ambiguous failure
+    /// what is there is read before anything is repeated.
+    async fn deployment(
+        &self,
+        write: &DeploymentWrite,
+    ) -> Result<Option<DeploymentId>, GitHubError>;
 
     /// What the account may do in the repository that is asked about, by GitHub's `role_name`.
     async fn role(&self, ask: &Ask, login: &Login) -> Result<Role, GitHubError>;

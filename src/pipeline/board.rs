@@ -97,7 +97,7 @@ impl Board {
                 names,
             },
             job: cx.job.clone(),
-            details_url: details_url(cx),
+            details_url: cx.status_page(),
             mandate: cx.mandate.clone(),
             every: deps.settings.report_every,
             writing: tokio::sync::Mutex::new(()),
@@ -161,11 +161,6 @@ impl Drop for Board {
 }
 
 /// Where the job is shown on the status page, if there is one.
-fn details_url(cx: &Cx<'_>) -> Option<String> {
-    let url = cx.deps.settings.status_url.as_ref()?;
-    Some(format!("{url}/jobs/{}", cx.job.id))
-}
-
 /// Shows changes soon after they are made, and not more often than `every`. A write that fails is
 /// left to the next one: the last, which the job itself makes, reports its failure.
 async fn pace(shared: Arc<Shared>) {

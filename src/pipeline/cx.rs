@@ -179,6 +179,12 @@ impl Cx<'_> {
         stored.map_err(|error| stop_of_queue(error, &envelope))
     }
 
+    /// Where people see the job, if there is such a page.
+    pub(crate) fn status_page(&self) -> Option<String> {
+        let url = self.deps.settings.status_url.as_ref()?;
+        Some(format!("{url}/jobs/{}", self.job.id))
+    }
+
     /// Tells all listeners, without secrets.
     pub(crate) fn tell(&self, what: What) {
         let what = match what {

@@ -27,6 +27,7 @@ use crate::render::checks::{self, CheckKind, Said};
 pub(crate) mod clear;
 mod finish;
 pub(crate) mod free;
+pub(crate) mod history;
 mod merge;
 mod plan;
 mod ticket;
@@ -53,11 +54,12 @@ pub(crate) async fn run(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
     }
     if was_told(cx, &facts) && clear::reservation(cx).await?.is_none() {
         cx.note("deployed, merged and told already");
-        return Ok(());
+        return history::was_told(cx, &facts).await;
     }
     let policy = cx.policy(&facts).await?;
     let board = Board::new(cx, &facts);
-    let desk = Desk { job, policy, board, read_at: cx.deps.clock.instant() };
+    let (read_at, entry) = (cx.deps.clock.instant(), history::Entry::of(cx, &facts));
+    let desk = Desk { job, policy, board, read_at, entry };
     let result = match &facts.state {
         PrState::Merged(_) => resumed(cx, &desk).await,
         _ => match deploy(cx, &desk, &facts).await {
@@ -72,9 +74,12 @@ pub(crate) async fn run(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
         return result.map(drop);
     }
     finish::show(cx, &desk, &facts, &result);
+    // Before the check: nobody looks for what a deploy that was told has left open.
+    let told = history::ends(cx, (&desk.entry, &job.head), &result).await;
     // An end that nobody sees is none: the job comes back, finds the same, and shows it.
     cx.stage(Stage::Report, desk.board.flush()).await?;
     finish::count(cx, &desk, &result);
+    told?;
     let ended = match result {
         Ok(Deployed { merged: Merged::Not(not), .. }) => Err(not.stop()),
         result => result.map(drop),
@@ -93,6 +98,7 @@ async fn superseded(cx: &Cx<'_>, job: &Deploy, facts: Facts) -> Result<(), Stop>
     }
     cx.tell(What::DeployEnded(DeployOutcome::Refused));
     look_again(cx, job).await?;
+    history::is_left(cx, &job.head, "Stopped: there is a newer head").await?;
     Err(Stop::Superseded(facts.head))
 }
 

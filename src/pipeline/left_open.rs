@@ -185,6 +185,10 @@ pub(crate) async fn deploy(cx: &Cx<'_>, facts: &Facts, board: &Board, id: &JobId
     if !busy.deploy_is_left(facts.number, since_ms) {
         return false;
     }
+    if let Err(error) = deploy::history::is_left(cx, &facts.head, "Its job was lost").await {
+        tracing::warn!(job = %cx.job.id, %error, "GitHub's history does not know that it was left");
+        return false;
+    }
     let again = once_more(cx, check);
     let is_asked = again.is_some();
     let said = again.unwrap_or_else(|| match facts.state {

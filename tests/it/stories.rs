@@ -7,6 +7,7 @@ mod budget;
 mod bursts;
 mod closed;
 mod commands;
+mod deployments;
 mod faults;
 mod held;
 mod kept;

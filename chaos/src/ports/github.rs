@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sluice::github::{
-    Ask, Check, Facts, GitHub, GitHubError, Merge, MergeOutcome, OpenPulls, Page, Redelivered,
-    Report, ReportError, Reported, Role,
+    Ask, Check, DeploymentId, DeploymentWrite, Facts, GitHub, GitHubError, Merge, MergeOutcome,
+    OpenPulls, Page, Redelivered, Report, ReportError, Reported, Role,
 };
 use sluice::names::{Login, Repository, Sha};
 
@@ -51,6 +51,13 @@ impl GitHub for Pointed {
             merged
         };
         self.around.at("github.merge", merging).await
+    }
+
+    async fn deployment(
+        &self,
+        write: &DeploymentWrite,
+    ) -> Result<Option<DeploymentId>, GitHubError> {
+        self.inner.deployment(write).await
     }
 
     async fn open_pulls(

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::openapi::{closed, components, followed, reduced};
 
 /// Method and path, as the description has them.
-const WANTED: [&str; 31] = [
+const WANTED: [&str; 35] = [
     "DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}",
     "GET /app",
     "GET /app/hook/deliveries",
@@ -22,6 +22,8 @@ const WANTED: [&str; 31] = [
     "GET /repos/{owner}/{repo}/commits/{ref}/check-runs",
     "GET /repos/{owner}/{repo}/commits/{ref}/check-suites",
     "GET /repos/{owner}/{repo}/contents/{path}",
+    "GET /repos/{owner}/{repo}/deployments",
+    "GET /repos/{owner}/{repo}/deployments/{deployment_id}/statuses",
     "GET /repos/{owner}/{repo}/installation",
     "GET /repos/{owner}/{repo}/issues/comments/{comment_id}",
     "GET /repos/{owner}/{repo}/issues/{issue_number}/comments",
@@ -36,6 +38,8 @@ const WANTED: [&str; 31] = [
     "POST /app/hook/deliveries/{delivery_id}/attempts",
     "POST /app/installations/{installation_id}/access_tokens",
     "POST /repos/{owner}/{repo}/check-runs",
+    "POST /repos/{owner}/{repo}/deployments",
+    "POST /repos/{owner}/{repo}/deployments/{deployment_id}/statuses",
     "POST /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions",
     "POST /repos/{owner}/{repo}/issues/{issue_number}/comments",
     "POST /repos/{owner}/{repo}/issues/{issue_number}/reactions",

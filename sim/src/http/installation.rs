@@ -18,6 +18,7 @@ fn permissions() -> Value {
     json!({
         "checks": "write",
         "contents": "write",
+        "deployments": "write",
         "issues": "write",
         "metadata": "read",
         "pull_requests": "write",

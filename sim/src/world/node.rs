@@ -22,6 +22,10 @@ pub enum Kind {
     CheckSuite,
     /// A reaction.
     Reaction,
+    /// A deployment.
+    Deployment,
+    /// A status of a deployment.
+    DeploymentStatus,
     /// A user.
     User,
     /// An application's own account.
@@ -29,7 +33,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Repository,
         Self::PullRequest,
         Self::Review,
@@ -37,6 +41,8 @@ impl Kind {
         Self::CheckRun,
         Self::CheckSuite,
         Self::Reaction,
+        Self::Deployment,
+        Self::DeploymentStatus,
         Self::User,
         Self::Bot,
     ];
@@ -50,6 +56,8 @@ impl Kind {
             Self::CheckRun => "CR_kwDO",
             Self::CheckSuite => "CS_kwDO",
             Self::Reaction => "REA_lADO",
+            Self::Deployment => "DE_kwDO",
+            Self::DeploymentStatus => "DES_kwDO",
             Self::User => "U_kgDO",
             Self::Bot => "BOT_kgDO",
         }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::push::Activity;
 use super::{
-    CheckRun, CheckSuite, Comment, CommitStatus, Identity, Protection, PullRequest, Role, World,
-    WorldError,
+    CheckRun, CheckSuite, Comment, CommitStatus, Deployment, Identity, Protection, PullRequest,
+    Role, World, WorldError,
 };
 use crate::git::{Git, NewCommit, Oid, Signature};
 
@@ -78,6 +78,8 @@ pub struct Repository {
     pub runs: BTreeMap<u64, CheckRun>,
     /// Commit statuses, oldest first.
     pub statuses: Vec<CommitStatus>,
+    /// Deployments, oldest first.
+    pub deployments: Vec<Deployment>,
     /// Roles by login in lower case; who is not here may only look.
     pub collaborators: BTreeMap<String, Role>,
     /// Protection rules by branch.
@@ -170,6 +172,7 @@ impl World {
             suites: Vec::new(),
             runs: BTreeMap::new(),
             statuses: Vec::new(),
+            deployments: Vec::new(),
             collaborators: BTreeMap::new(),
             protection: BTreeMap::new(),
             activity: Vec::new(),

@@ -7,7 +7,10 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::clock::SystemClock;
-use crate::github::{Check, GitHubError, Merge, MergeOutcome, OpenPulls, Page, Redelivered, Role};
+use crate::github::{
+    Check, DeploymentId, DeploymentWrite, GitHubError, Merge, MergeOutcome, OpenPulls, Page,
+    Redelivered, Role,
+};
 use crate::job::JobKind;
 use crate::lease::hold::{Keeper, hold};
 use crate::lease::memory::MemoryLeases;
@@ -41,6 +44,9 @@ impl GitHub for Scripted {
     }
     async fn merge(&self, _: &Merge) -> Result<MergeOutcome, GitHubError> {
         panic!("a board merges nothing")
+    }
+    async fn deployment(&self, _: &DeploymentWrite) -> Result<Option<DeploymentId>, GitHubError> {
+        panic!("a board deploys nothing")
     }
     async fn role(&self, _: &Ask, _: &Login) -> Result<Role, GitHubError> {
         panic!("a board asks for no role")

@@ -11,6 +11,7 @@ use crate::names::{Environment, Sha};
 use crate::outcome::{Stage, Stop};
 use crate::pipeline::board::Board;
 use crate::pipeline::cx::Cx;
+use crate::pipeline::deploy::history::Entry;
 use crate::pipeline::judge;
 use crate::pipeline::route;
 use crate::policy::Policy;
@@ -27,6 +28,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) board: Board,
     /// When the first facts were read.
     pub(crate) read_at: Instant,
+    /// What is known of it in GitHub's history.
+    pub(crate) entry: Entry,
 }
 
 /// Facts that were read for a deploy that has prod.

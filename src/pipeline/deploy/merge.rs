@@ -50,6 +50,11 @@ impl NotMerged {
         }
     }
 
+    /// Whether no further try changes that.
+    pub(crate) fn is_final(&self) -> bool {
+        !matches!(self, Self::Refused(_))
+    }
+
     /// What happens about it.
     pub(crate) fn next(&self) -> &'static str {
         match self {

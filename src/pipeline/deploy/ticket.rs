@@ -12,6 +12,7 @@ use crate::pipeline::bridge::Bridge;
 use crate::pipeline::cx::{Cx, Ended};
 use crate::pipeline::deploy::clear::{self, Desk};
 use crate::pipeline::deploy::finish;
+use crate::pipeline::deploy::history;
 use crate::pipeline::deploy::plan::Planned;
 use crate::policy::clearance::Cleared;
 use crate::policy::mergeability::{self, Mergeability};
@@ -91,7 +92,17 @@ impl Ticket {
         let board = &desk.board;
         let check = CheckKind::Deploy;
         let applying = Applying { plan, environment, snapshots, board, check };
-        let applied = apply(cx, bridge, &applying).await;
+        // Beside it: nothing is waited for between this ticket and the apply.
+        let entry = (&desk.entry, &desk.job.head);
+        let begins = history::begins(cx, entry, environment.was_reserved() || !plan.has_effect);
+        let begins = async {
+            tokio::select! {
+                () = begins => {}
+                () = cx.cancel.cancelled() => {}
+                () = snapshots.lost().cancelled_owned() => {}
+            }
+        };
+        let (applied, ()) = tokio::join!(apply(cx, bridge, &applying), begins);
         let stays = match &applied {
             Ok(applied) => applied.changed && desk.policy.bot.merge_method.is_some(),
             Err(_) => may_stand_at(bridge, plan).await,

@@ -3,6 +3,7 @@
 
 mod app;
 mod deliveries;
+mod deployments;
 mod effects;
 mod limits;
 mod merges;

@@ -387,7 +387,7 @@ impl Town {
         let letters = self.queue.dead();
         assert_eq!(letters.len(), dead, "dead letters: {letters:#?}\n{}", self.heard.all());
         assert_eq!(self.warehouse.overlaps(), Vec::<String>::new(), "applies overlapped");
-        assert_eq!(self.github.world(once::shown_twice), Vec::<String>::new(), "shown twice");
+        assert_eq!(self.github.world(once::shown_wrongly), Vec::<String>::new(), "shown");
         self.stop.cancel();
         self.shutdown.drain.cancel();
         self.is_left_by_its_worker().await;

@@ -1,4 +1,5 @@
-//! What holds at the end of every story: nothing that people see is there twice.
+//! What holds at the end of every story: nothing that people see is there twice, and no deployment
+//! is in progress.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,13 @@ pub fn shown_twice(world: &World) -> Vec<String> {
         pulls.flat_map(|(number, pull)| of_pull(repository, (*number, pull), app)).collect()
     };
     world.repositories().iter().flat_map(of_all).collect()
+}
+
+/// The same, and deployments that nobody has told the end of.
+pub fn shown_wrongly(world: &World) -> Vec<String> {
+    let all = world.repositories().iter().flat_map(|home| &home.deployments);
+    let left = all.filter(|one| one.is_open()).map(|one| format!("left open: {one:#?}"));
+    shown_twice(world).into_iter().chain(left).collect()
 }
 
 fn of_pull(repository: &Repository, (number, pull): (u64, &PullRequest), app: &str) -> Vec<String> {

@@ -150,6 +150,18 @@ impl Client {
         self.ask(errand, (Api::GraphQl, cost), &call).await
     }
 
+    /// Posts to `path` of the REST API what creates content.
+    pub(super) async fn post_rest(
+        &self,
+        errand: &Errand<'_>,
+        path: &str,
+        body: &Value,
+    ) -> Result<Answer, Failure> {
+        let mut call = self.rest(errand.verb, Method::POST, path, Some(body));
+        call.job = errand.job;
+        self.ask(errand, (Api::Rest, Cost::Write), &call).await
+    }
+
     /// A call of the REST API.
     pub(super) fn rest<'a>(
         &self,

@@ -10,6 +10,7 @@ mod client;
 mod comments;
 mod cut;
 mod deliveries;
+mod deployment;
 mod doctor;
 mod documents;
 mod facts;
@@ -34,8 +35,8 @@ pub use doctor::{Reached, Seen, TokenKind};
 pub use octocrab::secrecy::{ExposeSecret, SecretString};
 use sluice::clock::Clock;
 use sluice::github::{
-    Ask, Check, Facts, GitHub, GitHubError, Merge, MergeOutcome, OpenPulls, Page, Redelivered,
-    Report, ReportError, Reported, Role,
+    Ask, Check, DeploymentId, DeploymentWrite, Facts, GitHub, GitHubError, Merge, MergeOutcome,
+    OpenPulls, Page, Redelivered, Report, ReportError, Reported, Role,
 };
 use sluice::names::{Login, Repository, Sha};
 use sluice::observe::Observer;
@@ -165,6 +166,13 @@ impl GitHub for HttpGitHub {
 
     async fn merge(&self, merge: &Merge) -> Result<MergeOutcome, GitHubError> {
         self.merge_pinned(merge).await
+    }
+
+    async fn deployment(
+        &self,
+        write: &DeploymentWrite,
+    ) -> Result<Option<DeploymentId>, GitHubError> {
+        self.write_deployment(write).await
     }
 
     async fn role(&self, ask: &Ask, login: &Login) -> Result<Role, GitHubError> {

@@ -87,6 +87,9 @@ const NEEDED: [(&str, &str); 5] = [
     ("pull_requests", "write"),
 ];
 
+/// What the App may be allowed: GitHub's history then shows the deploys.
+const OPTIONAL: (&str, &str) = ("deployments", "write");
+
 /// What the App has to be told of.
 const EVENTS: [&str; 5] =
     ["check_run", "check_suite", "issue_comment", "pull_request", "pull_request_review"];
@@ -125,6 +128,12 @@ fn installation(repository: &str, installed: &Installed, findings: &mut Findings
         let found = format!("it is not told of: {}", untold.join(", "));
         let advice = "subscribe the App to these events: a sweep finds what is missed, but late";
         return findings.bad(&check, found, advice);
+    }
+    let (subject, least) = OPTIONAL;
+    if !has(subject, least) {
+        let found = format!("it lacks an optional permission: {subject}: {least}");
+        let advice = "add it to have deploys in GitHub's own history: nothing else needs it";
+        return findings.fair(&check, found, advice);
     }
     findings.good(&check, "may do and is told all that sluice needs");
 }
@@ -212,6 +221,8 @@ mod tests {
         installed.events = EVENTS.map(str::to_owned).to_vec();
         installed.permissions.insert("metadata".to_owned(), "write".to_owned());
         installation("acme/w", &installed, &mut findings);
+        installed.permissions.insert(OPTIONAL.0.to_owned(), OPTIONAL.1.to_owned());
+        installation("acme/w", &installed, &mut findings);
         installed.events.retain(|event| event != "issue_comment");
         installation("acme/w", &installed, &mut findings);
         installed.permissions.insert("checks".to_owned(), "read".to_owned());
@@ -223,6 +234,7 @@ mod tests {
         assert_eq!(
             found,
             [
+                ("warning", "it lacks an optional permission: deployments: write"),
                 ("ok", "may do and is told all that sluice needs"),
                 ("problem", "it is not told of: issue_comment"),
                 ("problem", "it lacks permissions: checks: write, issues: write"),
