@@ -38,6 +38,7 @@ pub const EFFECTS: &[&str] = &[
     "lease.release.snapshots",
     "github.report",
     "github.merge",
+    "github.deployment",
     "engine.open",
     "engine.apply.environment",
     "engine.apply.prod",

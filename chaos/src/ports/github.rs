@@ -57,7 +57,7 @@ impl GitHub for Pointed {
         &self,
         write: &DeploymentWrite,
     ) -> Result<Option<DeploymentId>, GitHubError> {
-        self.inner.deployment(write).await
+        self.around.at("github.deployment", self.inner.deployment(write)).await
     }
 
     async fn open_pulls(
