@@ -155,17 +155,20 @@ fn our_checks_are_run_again_when_somebody_asks() {
 }
 
 #[test]
-fn one_event_is_a_job_for_each_project_of_its_repository() {
+fn one_event_is_one_job_for_all_projects_of_its_repository() {
     let projects = [
         project("one", "acme/warehouse", SharesRepository::Yes),
         project("two", "ACME/warehouse", SharesRepository::Yes),
         project("three", "acme/other", SharesRepository::No),
     ];
     let jobs = |event, payload| in_words(told(event, payload, &projects).unwrap());
-    assert_eq!(
-        jobs("pull_request", pull("opened")),
-        ["one#7 approval ab00000", "two#7 approval ab00000"]
-    );
+    assert_eq!(jobs("pull_request", pull("opened")), ["all: one#7 approval ab00000"]);
+    let suite = json!({
+        "action": "rerequested",
+        "check_suite": {"pull_requests": [{"number": 7}, {"number": 8}]},
+    });
+    let all = ["all: one#7 gate any head again", "all: one#8 gate any head again"];
+    assert_eq!(jobs("check_suite", suite), all);
     let prs = json!([{"number": 7}]);
     let clicked = check("rerequested", "SQLMesh - Linter (two)", prs.clone());
     assert_eq!(jobs("check_run", clicked), ["two#7 gate any head again"]);
