@@ -211,7 +211,7 @@ async fn under_lease(
     let mut read = clear::refresh(cx, desk, facts, lease).await?;
     let mut plans = 1;
     let (ticket, applied) = loop {
-        let why = match applied(cx, desk, read, lease).await {
+        let why = match Box::pin(applied(cx, desk, read, lease)).await {
             Err(Stop::Refused(why)) => why,
             result => break result?,
         };

@@ -47,7 +47,8 @@ type End = (DeploymentState, String);
 /// Where none of an earlier try can be, none is looked for: `was_reserved` is what each leaves
 /// behind that has something to apply.
 pub(crate) async fn begins(cx: &Cx<'_>, (entry, head): (&Entry, &Sha), was_reserved: bool) {
-    if !cx.mandate.stands() {
+    // A plan that is made once more is of the same deploy.
+    if entry.id.get().is_some() || !cx.mandate.stands() {
         return;
     }
     let begun = (DeploymentState::InProgress, "Applying the plan".to_owned());

@@ -20,9 +20,9 @@ async fn the_whole_story_of_a_change_takes_at_most_15_requests() {
         all.iter().partition(|request| request.contains("/deployments"));
     assert!(asked.len() <= 15, "{} requests, {} of them to gate:\n{list}", all.len(), gated.len());
     assert_eq!(told.len(), 3, "{list}");
-    // The look that finds it approved reads and says so; the rest is the deploy with its merge and
-    // its cleanup.
-    assert!(all.len() - gated.len() <= 2 + 8, "{list}");
+    // The look that finds it approved reads and says so; the deploy with its merge and its cleanup
+    // is the rest. The merge's webhook reads once where it is faster than prod is given back.
+    assert!(all.len() - gated.len() <= 2 + 8 + 1, "{list}");
     town.finish().await;
 }
 

@@ -6,8 +6,8 @@ use sluice::lease::Standing;
 use sluice::outcome::{DeployOutcome, Stage};
 use sluice::pipeline::{Signals, perform};
 use sluice_sim::faults::{Answer, Matching};
-use sluice_sim::world::{DeploymentState, Protection};
-use sluice_sim::{Pr, World};
+use sluice_sim::world::{DeploymentState, Identity, Protection, WorldError};
+use sluice_sim::{Pr, RepositoryName, World};
 
 use super::kept;
 use crate::town::{DEPLOY, PATIENCE, Setup, TAXED, Town};
@@ -26,6 +26,18 @@ fn entries(town: &Town) -> Entries {
         all.map(entry).collect()
     };
     town.github.world(of)
+}
+
+/// Says something of the newest entry, as we do.
+pub(super) fn says(
+    world: &mut World,
+    repository: &RepositoryName,
+    state: DeploymentState,
+) -> Result<u64, WorldError> {
+    let newest = world.repository(repository)?.deployments.last().map(|one| one.id);
+    let said = serde_json::json!({ "state": state });
+    let said = serde_json::from_value(said).map_err(|_| WorldError::NotFound)?;
+    world.tell_deployment(&Identity::App, (repository, newest.unwrap_or_default()), said)
 }
 
 fn states(town: &Town) -> Vec<Vec<DeploymentState>> {
@@ -240,6 +252,21 @@ async fn an_end_that_could_not_be_told_is_told_by_the_next_try() {
     town.until_quiet().await;
     assert_eq!(states(&town), [vec![InProgress, Success]]);
     assert_eq!(town.deploys(&pr), [DeployOutcome::Deployed]);
+    town.finish().await;
+}
+
+#[tokio::test]
+async fn a_deploy_that_is_told_by_its_check_is_told_by_its_entry_when_it_comes_again() {
+    let town = Town::start().await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.carol.approves(&pr).await.unwrap();
+    town.until_deployed(&pr).await;
+    town.until_quiet().await;
+    let repository = town.repository.clone();
+    town.github.change(move |world| says(world, &repository, InProgress)).await.unwrap();
+    town.is_asked_to_deploy(&pr, &town.head(&pr)).await;
+    assert_eq!(states(&town), [vec![InProgress, Success, InProgress, Success]]);
+    assert!(town.notes(&pr).contains("told already"), "{}", town.notes(&pr));
     town.finish().await;
 }
 

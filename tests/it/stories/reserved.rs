@@ -8,7 +8,7 @@ use sluice::outcome::{DeployOutcome, Disposition, Reason};
 use sluice::pipeline::sweep::{Sweeper, Swept};
 use sluice::pipeline::{Signals, perform};
 use sluice_sim::faults::{Answer, Matching, WebhookFault};
-use sluice_sim::world::{CheckConclusion, CheckRunChange, Identity};
+use sluice_sim::world::{CheckConclusion, CheckRunChange, DeploymentState, Identity};
 use sluice_sim::{Pr, World};
 
 use super::kept::{
@@ -155,6 +155,8 @@ async fn a_merge_frees_the_prod_of_a_deploy_that_is_dead_and_was_told() {
             conclusion: Some(CheckConclusion::Failure),
             ..CheckRunChange::default()
         };
+        // What the history says is told before the check.
+        super::deployments::says(world, &repository, DeploymentState::Failure)?;
         let runs = world.repository(&repository)?.latest_runs(&head);
         let id = runs.into_iter().find(|run| run.name == DEPLOY).map(|run| run.id).unwrap();
         world.quietly(|world| world.update_check_run(&Identity::App, &repository, id, change))

@@ -5,7 +5,7 @@ use sluice::github::{
 };
 use sluice_sim::Pr;
 use sluice_sim::faults::{Answer, Matching};
-use sluice_sim::world::{Deployment, DeploymentState as State};
+use sluice_sim::world::{Deployment, DeploymentState as State, Identity, WorldError};
 
 use super::town::Town;
 
@@ -121,6 +121,23 @@ async fn a_second_try_takes_up_what_the_first_one_began() {
     // What has ended is another deploy's no more.
     assert_ne!(write(&town, &again).await, first);
     assert_eq!(states(&town).len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_later_deploy_replaced_stays_so() {
+    let town = Town::found().await;
+    let pr = town.pr("orders").await;
+    let begun = begins(&town, &pr);
+    let DeploymentId(id) = write(&town, &begun).await.unwrap();
+    let name = town.repository.clone();
+    let replace = move |world: &mut sluice_sim::World| {
+        let said = serde_json::json!({ "state": State::Inactive });
+        let said = serde_json::from_value(said).map_err(|_| WorldError::NotFound)?;
+        world.tell_deployment(&Identity::App, (&name, id), said)
+    };
+    town.standin.change(replace).await.unwrap();
+    write(&town, &ends(&begun, DeploymentState::Success, "Deployed")).await;
+    assert_eq!(states(&town), [[State::InProgress, State::Inactive]]);
 }
 
 #[tokio::test]
