@@ -41,6 +41,10 @@ pub(crate) const STATUSES: &[Undescribed] = &[
     any(504, "GitHub's edge answers when what is behind it takes too long"),
 ];
 
+/// What GitHub writes for an address that nobody gave, such as that of a deployment's log: it is the
+/// default of such fields, by their descriptions, whose form it has not.
+pub(crate) const NO_ADDRESS: &str = "";
+
 /// Why an undescribed status is right for that operation; `None` when it is not.
 pub(crate) fn why_undescribed(operation: &str, status: u16) -> Option<&'static str> {
     let fits = |one: &&Undescribed| {

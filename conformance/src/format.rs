@@ -2,13 +2,15 @@
 
 use serde_json::Value;
 
+use crate::exceptions::NO_ADDRESS;
+
 /// Whether a document has that form. Forms that are not known here are not checked.
 pub(crate) fn fits(name: &str, document: &Value) -> bool {
     match (name, document) {
         ("date-time", Value::String(text)) => is_date_time(text),
         ("email", Value::String(text)) => text.contains('@') && !text.contains(' '),
         ("int64", Value::Number(number)) => number.is_i64(),
-        ("uri", Value::String(text)) => is_uri(text),
+        ("uri", Value::String(text)) => is_uri(text) || text == NO_ADDRESS,
         ("uri-template", Value::String(text)) => is_uri(&text.replace(['{', '}'], "")),
         _ => true,
     }

@@ -50,6 +50,7 @@ fn entry(world: &World, delivery: &Delivery) -> Value {
         DeliveryStatus::Answered(code) => (*code, format!("Invalid HTTP Response: {code}")),
         _ => (0, "failed to connect to host".to_owned()),
     };
+    let installation = payload["installation"]["id"].as_u64();
     json!({
         "id": delivery.sequence,
         "guid": delivery.guid,
@@ -60,7 +61,7 @@ fn entry(world: &World, delivery: &Delivery) -> Value {
         "status_code": code,
         "event": delivery.event,
         "action": delivery.action,
-        "installation_id": payload["installation"]["id"].as_u64().unwrap_or(world.app().installation),
+        "installation_id": installation.unwrap_or(world.app().installation),
         "repository_id": payload["repository"]["id"],
         "throttled_at": null,
     })

@@ -84,7 +84,7 @@ async fn a_change_of_no_project_is_waved_through() {
     let pr = opened(&town, PrSpec::new("docs").file("README.md", "Ours.\n")).await;
     town.until_quiet().await;
     let check = of(PROD_PLAN, "warehouse");
-    assert_eq!(shown(&town, &pr), [check.clone()]);
+    assert_eq!(shown(&town, &pr), [check.as_str()]);
     assert_eq!(town.conclusion(&pr, &check), Some(CheckConclusion::Neutral));
     assert_eq!((town.warehouse.calls("open"), town.requests().len()), (0, 2));
     // It was seen: neither another event nor a sweep shows anything again.

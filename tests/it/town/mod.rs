@@ -34,7 +34,7 @@ use heard::Heard;
 pub use leases::{Answers, Call, Losable};
 pub use losing::Losing;
 pub use once::shown_twice;
-use setup::Behind;
+use setup::{Behind, MODELS};
 pub use setup::{PATIENCE, SECRET, Setup, mirrors, policy, written};
 
 pub const LINTER: &str = "SQLMesh - Linter";
@@ -89,19 +89,8 @@ impl Town {
     /// A town that is set up so.
     pub async fn of(setup: Setup) -> Self {
         let github = Watched::start(StandinConfig::default()).await.unwrap();
-        let config = written(&setup.policy);
-        let models = [("orders", "SELECT 1 AS order_id\n"), ("revenue", "SELECT 1 AS revenue\n")];
-        let mut files = vec![("README.md".to_owned(), "Our data.\n")];
-        for project in setup.projects() {
-            let folder = match project.path.as_str() {
-                "" => String::new(),
-                path => format!("{path}/"),
-            };
-            files.push((format!("{folder}config.yaml"), config.as_str()));
-            let models = models.map(|(name, sql)| (format!("{folder}models/{name}.sql"), sql));
-            files.extend(models);
-        }
-        let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+        let files = setup.files();
+        let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), &**text)).collect();
         let repository = github.repository("acme/warehouse").with_files(&files).await.unwrap();
         let [alice, bob, carol, mallory] =
             ["alice", "bob", "carol", "mallory"].map(|login| github.user(login));
@@ -111,7 +100,7 @@ impl Town {
         let folder = tempfile::tempdir().unwrap();
         let behind = Behind::new(&setup, &github, folder.path());
         let Behind { deps, producer, queue, losing, leases, warehouse, metrics, heard } = behind;
-        for (name, sql) in models {
+        for (name, sql) in MODELS {
             warehouse.is_changed_by_hand("prod", name, sql);
         }
         let (stop, shutdown) = (CancellationToken::new(), Shutdown::default());

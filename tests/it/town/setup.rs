@@ -41,6 +41,10 @@ const GRACE: Duration = Duration::from_secs(5);
 
 pub const GRACES: Graces = Graces { gate: GRACE, deploy: GRACE, border: GRACE };
 
+/// The models of every project, in the beginning.
+pub(super) const MODELS: [(&str, &str); 2] =
+    [("orders", "SELECT 1 AS order_id\n"), ("revenue", "SELECT 1 AS revenue\n")];
+
 /// What a town is like. The default has one approver (carol), everything on, squash merges.
 pub struct Setup {
     pub policy: Policy,
@@ -105,6 +109,22 @@ impl Setup {
     /// All projects.
     pub fn projects(&self) -> Vec<Project> {
         std::iter::once(&self.project).chain(&self.others).cloned().collect()
+    }
+
+    /// What is in the repository: each project with its configuration and its models.
+    pub(super) fn files(&self) -> Vec<(String, String)> {
+        let mut files = vec![("README.md".to_owned(), "Our data.\n".to_owned())];
+        for project in self.projects() {
+            let folder = match project.path.as_str() {
+                "" => String::new(),
+                path => format!("{path}/"),
+            };
+            files.push((format!("{folder}config.yaml"), written(&self.policy)));
+            let model =
+                |(name, sql): (&str, &str)| (format!("{folder}models/{name}.sql"), sql.to_owned());
+            files.extend(MODELS.map(model));
+        }
+        files
     }
 
     /// What the pipelines are told of it.

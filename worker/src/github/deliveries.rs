@@ -8,7 +8,6 @@ use std::collections::HashMap;
 
 use http::Method;
 use serde::Deserialize;
-use serde_json::json;
 use sluice::clock::unix_ms;
 use sluice::event;
 use sluice::github::{GitHubError, Redelivered};
@@ -103,8 +102,8 @@ impl HttpGitHub {
     }
 
     async fn send_again(&self, id: u64) -> Result<(), GitHubError> {
-        let (path, nothing) = (format!("/app/hook/deliveries/{id}/attempts"), json!({}));
-        let call = self.client.rest("deliveries", Method::POST, &path, Some(&nothing));
+        let path = format!("/app/hook/deliveries/{id}/attempts");
+        let call = self.client.rest("deliveries", Method::POST, &path, None);
         // Not repeated: who gets it twice knows it by its GUID, and the next look at the log sees
         // whether it was sent.
         let answer = self.client.send_as_app(&call).await?;
