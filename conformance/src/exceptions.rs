@@ -41,7 +41,7 @@ pub(crate) const STATUSES: &[Undescribed] = &[
     any(504, "GitHub's edge answers when what is behind it takes too long"),
 ];
 
-/// What GitHub writes for an address that nobody gave, such as that of a deployment's log: it is the
+/// What GitHub writes for an address that nobody gave, such as that of a deployment's log: the
 /// default of such fields, by their descriptions, whose form it has not.
 pub(crate) const NO_ADDRESS: &str = "";
 

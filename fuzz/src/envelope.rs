@@ -17,7 +17,7 @@ pub(crate) fn run(data: &[u8]) {
             );
             let follows = envelope.following(envelope.job.clone(), 1);
             assert!(follows.cause.len() <= 100, "a cause does not grow");
-            let again = Envelope::new(envelope.job.clone(), &follows.cause, 2);
+            let again = Envelope::new(envelope.job, &follows.cause, 2);
             assert_eq!(follows.id, again.id, "the same job has the same id");
         }
         Err(why) => assert!(why.to_string().len() <= MOST_SAID, "{} bytes", why.to_string().len()),
