@@ -187,11 +187,11 @@ fn any_facts() -> impl Strategy<Value = Facts> {
         prop::collection::vec(prop::sample::select(vec!["ours", "theirs"]), 0..3),
     );
     let said = (prop::collection::vec(review(), 0..8), command());
-    let made = |((state, fork, base_branch, author), merge, (reviews, command)): (
-        (PrState, bool, &str, Option<Login>),
-        (bool, MergeState, Option<ReviewDecision>, Vec<&str>),
-        (Vec<Review>, Option<CommandFacts>),
-    )| {
+    type Place = (PrState, bool, &'static str, Option<Login>);
+    type Merging = (bool, MergeState, Option<ReviewDecision>, Vec<&'static str>);
+    type Talk = (Vec<Review>, Option<CommandFacts>);
+    let made = |(place, merge, (reviews, command)): (Place, Merging, Talk)| {
+        let (state, fork, base_branch, author) = place;
         let (draft, merge_state, review_decision, pending) = merge;
         Facts {
             state,
