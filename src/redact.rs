@@ -4,8 +4,8 @@
 //! where the text goes.
 //!
 //! One pass over a text looks for all known secrets at once, and one for all that looks like a
-//! secret ([`shapes`]); both again over what the text reads like without colours and escapes
-//! ([`view`]), where that differs. So the time is in proportion to the text.
+//! secret (`shapes`); both again over what the text reads like without colours and escapes
+//! (`view`), where that differs. So the time is in proportion to the text.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

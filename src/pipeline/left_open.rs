@@ -186,8 +186,8 @@ pub(crate) async fn deploy(cx: &Cx<'_>, facts: &Facts, board: &Board, id: &JobId
         return false;
     }
     if let Err(error) = deploy::history::is_left(cx, &facts.head, "Its job was lost").await {
+        // It is asked for again all the same: that counts for more than how the history reads.
         tracing::warn!(job = %cx.job.id, %error, "GitHub's history does not know that it was left");
-        return false;
     }
     let again = once_more(cx, check);
     let is_asked = again.is_some();

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::github::{
-    Attempt, CheckStatus, CheckWrite, Facts, PrState, Report, ReportError, Reported,
+    Attempt, Check, CheckStatus, CheckWrite, Facts, PrState, Report, ReportError, Reported,
 };
 use crate::names::ProjectName;
 use crate::outcome::{Stage, Stop};
@@ -91,7 +91,8 @@ pub(crate) async fn pass_by(
     .await
 }
 
-/// The checks of a project that have to succeed before the pull request can be merged.
+/// The checks of a project that have to succeed before the pull request can be merged, and those of
+/// its gate that stand open since it was concerned.
 fn required<'a>(
     cx: &'a Cx<'_>,
     facts: &'a Facts,
@@ -99,7 +100,12 @@ fn required<'a>(
 ) -> impl Iterator<Item = CheckWrite> + 'a {
     let is_required = |kind: &&CheckKind| {
         let name = checks::name(**kind, project);
-        facts.required_pending.contains(&name)
+        let is_open = || {
+            let open = |check: &Check| !matches!(check.status, CheckStatus::Completed(_));
+            **kind != CheckKind::Deploy
+                && facts.checks.iter().any(|check| check.name == name && open(check))
+        };
+        facts.required_pending.contains(&name) || is_open()
     };
     CheckKind::ALL
         .iter()

@@ -32,6 +32,8 @@ pub(crate) fn gate_state(facts: &Facts, project: &Project, key: &SealKey) -> Gat
         CheckStatus::Queued | CheckStatus::InProgress => return GateState::Running,
         // A newer head made it pointless, and went away again.
         CheckStatus::Completed(Conclusion::Cancelled) => return GateState::Missing,
+        // The head did not concern the project, before its base was another one.
+        CheckStatus::Completed(Conclusion::Neutral) => return GateState::Missing,
         CheckStatus::Completed(_) => {}
     }
     match seal::unseal(&check.summary, key, &project.name) {

@@ -26,7 +26,7 @@ pub(super) enum Priority {
     Progress,
     /// What people read and nobody waits for; looking through a repository.
     Comment,
-    /// What a decision is made of, and what came of it.
+    /// What a decision is made of, what came of it, and what a job waits to have shown.
     Verdict,
     /// The merge of what prod runs.
     Merge,
@@ -168,21 +168,29 @@ impl Budget {
         priority: Priority,
         (api, cost): (Api, Cost),
     ) -> Result<Admitted<'_>, Failure> {
-        let place = match priority {
-            Priority::Merge => None,
-            // Never closed.
-            _ => self.places.acquire().await.ok(),
-        };
         let mut waited = Duration::ZERO;
         loop {
             let Some(wait) = self.take(clock.instant(), priority, (api, cost)) else {
-                return Ok(Admitted { _place: place, waited });
+                return Ok(Admitted { _place: self.place(priority).await?, waited });
             };
             if waited + wait > priority.patience() {
                 return Err(Failure::Final(GitHubError::Limited { after: wait }));
             }
             clock.sleep(wait).await;
             waited += wait;
+        }
+    }
+
+    /// A place among the requests that are under way, which a merge does without.
+    async fn place(&self, by: Priority) -> Result<Option<SemaphorePermit<'_>>, Failure> {
+        if by == Priority::Merge {
+            return Ok(None);
+        }
+        match tokio::time::timeout(by.patience(), self.places.acquire()).await {
+            Ok(Ok(place)) => Ok(Some(place)),
+            Ok(Err(_)) | Err(_) => {
+                Err(Failure::Final(GitHubError::Limited { after: LONGEST_WAIT }))
+            }
         }
     }
 

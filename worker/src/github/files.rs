@@ -13,8 +13,11 @@ use super::client::Errand;
 use super::limits::{Failure, succeed};
 use super::shape;
 
-/// Pages of a hundred that are read; GitHub lists no more than 3,000 files.
-const MOST_PAGES: usize = 30;
+/// GitHub lists no more files than this, and does not say that there are more.
+const MOST_LISTED: usize = 3000;
+
+/// Pages of a hundred that are read.
+const MOST_PAGES: usize = MOST_LISTED / 100;
 
 /// What GraphQL calls files whose old path it does not tell.
 const HAVE_TWO_PATHS: [&str; 2] = ["RENAMED", "COPIED"];
@@ -47,7 +50,7 @@ impl HttpGitHub {
         }
         let errand = Errand::of(ask, "facts", Priority::Verdict);
         let mut path = format!("/repos/{}/pulls/{}/files?per_page=100", ask.repository, ask.pr);
-        let mut all = Vec::new();
+        let (mut all, mut listed) = (Vec::new(), 0);
         for _ in 0..MOST_PAGES {
             let answer = self.client.get(&errand, &path).await?;
             let answer = succeed(answer, "the changed files", self.client.clock.now())?;
@@ -56,11 +59,13 @@ impl HttpGitHub {
                     what: "files of another shape than asked for".to_owned(),
                     source: Some(Box::new(source)),
                 })?;
+            listed += page.len();
             let both = |file: File| [Some(file.filename), file.previous_filename];
             all.extend(page.into_iter().flat_map(both).flatten());
             match self.client.next_page_of(&answer.headers) {
                 Some(next) => path = next,
-                None => return Ok(Changed::Files(all)),
+                None if listed < MOST_LISTED => return Ok(Changed::Files(all)),
+                None => break,
             }
         }
         Ok(Changed::Unknown)

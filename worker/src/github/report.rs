@@ -128,10 +128,12 @@ fn urgency(writes: &[Write<'_>]) -> Priority {
     let of = |write: &Write<'_>| match &write.effect {
         Effect::Check(check) => match check.status {
             CheckStatus::Completed(_) => Priority::Verdict,
-            _ if write.id.is_none() => Priority::Comment,
+            // What is new, a job waits for.
+            _ if write.id.is_none() => Priority::Verdict,
             CheckStatus::Queued | CheckStatus::InProgress => Priority::Progress,
         },
-        Effect::Comment(_) | Effect::Eyes => Priority::Comment,
+        // So it does for the comment: an apply begins when its plan was shown.
+        Effect::Comment(_) | Effect::Eyes => Priority::Verdict,
     };
     writes.iter().filter(|write| !write.done).map(of).max().unwrap_or(Priority::Progress)
 }
