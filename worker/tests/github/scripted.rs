@@ -134,7 +134,7 @@ impl Scripted {
             api_url,
             auth: Auth::Token(SecretString::from(TOKEN)),
             app,
-            patience: Patience { request: Duration::from_millis(500), ..Patience::default() },
+            patience: Patience { request: Duration::from_secs(5), ..Patience::default() },
             limits: WriteLimits::NONE,
             observer: ears.clone(),
             clock: ears.clone(),
