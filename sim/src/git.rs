@@ -104,11 +104,16 @@ pub(crate) enum ObjectKind {
     Blob,
 }
 
+/// How many answers of git are remembered; then all are forgotten, which costs a process each.
+const REMEMBERED: usize = 10_000;
+
 /// One bare repository on disk. The world is its only writer.
 #[derive(Debug)]
 pub(crate) struct Git {
     directory: PathBuf,
     commits: Mutex<HashMap<Oid, Commit>>,
+    /// What git printed about commits, which never change, by what it was asked.
+    answers: Mutex<HashMap<String, Vec<u8>>>,
 }
 
 impl Git {
@@ -116,7 +121,7 @@ impl Git {
     pub(crate) fn init(directory: PathBuf, default_branch: &str) -> Result<Self, GitError> {
         std::fs::create_dir_all(&directory)
             .map_err(|source| GitError::Process { command: "init".to_owned(), source })?;
-        let git = Self { directory, commits: Mutex::default() };
+        let git = Self { directory, commits: Mutex::default(), answers: Mutex::default() };
         git.run(&["init", "--quiet", "--bare", "--initial-branch", default_branch], b"")?;
         for (key, value) in [
             ("uploadpack.allowAnySHA1InWant", "true"),
@@ -140,7 +145,11 @@ impl Git {
         if expression.contains('\n') {
             return Ok(None);
         }
-        let output = self.run(&["cat-file", "--batch"], format!("{expression}\n").as_bytes())?;
+        let ask = || self.run(&["cat-file", "--batch"], format!("{expression}\n").as_bytes());
+        let output = match self.is_settled(expression) {
+            true => self.once(expression, ask)?,
+            false => ask()?,
+        };
         let unreadable = || GitError::Unreadable {
             command: "cat-file".to_owned(),
             output: String::from_utf8_lossy(&output).chars().take(200).collect(),
@@ -164,10 +173,35 @@ impl Git {
         Ok(Some(Object { oid: Oid::new(oid), kind, content }))
     }
 
+    /// Whether an expression names the same for ever, or nothing: the path of a commit that is there.
+    fn is_settled(&self, expression: &str) -> bool {
+        let commit = expression.split_once(':').map(|(commit, _)| Oid::new(commit));
+        commit.is_some_and(|commit| self.known_commit(&commit).is_some())
+    }
+
+    /// What git says to a question whose answer never changes; it is asked once.
+    fn once(
+        &self,
+        question: &str,
+        ask: impl FnOnce() -> Result<Vec<u8>, GitError>,
+    ) -> Result<Vec<u8>, GitError> {
+        let answers = || self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = answers().get(question) {
+            return Ok(known.clone());
+        }
+        let answer = ask()?;
+        let mut answers = answers();
+        if answers.len() >= REMEMBERED {
+            answers.clear();
+        }
+        answers.insert(question.to_owned(), answer.clone());
+        Ok(answer)
+    }
+
     /// The file mode that a path has in a commit; `None` when there is nothing.
     pub(crate) fn mode(&self, commit: &Oid, path: &str) -> Result<Option<u32>, GitError> {
         let arguments = ["ls-tree", "-z", "--full-tree", commit.as_str(), "--", path];
-        let output = self.run(&arguments, b"")?;
+        let output = self.once(&format!("mode {commit}:{path}"), || self.run(&arguments, b""))?;
         let line = String::from_utf8_lossy(&output);
         let mode = line.split(' ').next().filter(|mode| !mode.is_empty());
         let unreadable =

@@ -45,20 +45,10 @@ impl Git {
     ) -> Result<Vec<ChangedFile>, GitError> {
         let range = format!("{base}...{head}");
         let arguments = ["diff", "--raw", "--numstat", "--no-abbrev", "-M", "-z", &range];
-        let printed = String::from_utf8_lossy(&self.run(&arguments, b"")?).into_owned();
+        let printed = self.once(&format!("files {range}"), || self.run(&arguments, b""))?;
+        let printed = String::from_utf8_lossy(&printed).into_owned();
         parse(&printed).ok_or_else(|| GitError::Unreadable {
             command: "diff".to_owned(),
-            output: printed.chars().take(200).collect(),
-        })
-    }
-
-    /// How many commits `head` has that `base` has not.
-    pub(crate) fn count_commits(&self, base: &Oid, head: &Oid) -> Result<u64, GitError> {
-        let range = format!("{base}..{head}");
-        let printed = self.run(&["rev-list", "--count", &range], b"")?;
-        let printed = String::from_utf8_lossy(&printed);
-        printed.trim().parse().map_err(|_| GitError::Unreadable {
-            command: "rev-list".to_owned(),
             output: printed.chars().take(200).collect(),
         })
     }

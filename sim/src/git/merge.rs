@@ -26,7 +26,8 @@ impl Git {
     /// The commits of `head` that `base` lacks, oldest first.
     pub(crate) fn commits_between(&self, base: &Oid, head: &Oid) -> Result<Vec<Oid>, GitError> {
         let range = format!("{base}..{head}");
-        let listed = self.run(&["rev-list", "--reverse", "--topo-order", &range], b"")?;
+        let arguments = ["rev-list", "--reverse", "--topo-order", &range];
+        let listed = self.once(&format!("commits {range}"), || self.run(&arguments, b""))?;
         Ok(String::from_utf8_lossy(&listed).lines().map(Oid::new).collect())
     }
 

@@ -93,7 +93,7 @@ pub struct PullRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "GitHub's own words")]
 pub struct Size {
-    pub commits: u64,
+    pub commits: usize,
     pub files: usize,
     pub additions: u64,
     pub deletions: u64,
@@ -119,7 +119,7 @@ impl Repository {
     fn size_of(&self, base: &Oid, head: &Oid) -> Result<Size, WorldError> {
         let files = self.git.changed_files(base, head)?;
         Ok(Size {
-            commits: self.git.count_commits(base, head)?,
+            commits: self.git.commits_between(base, head)?.len(),
             files: files.len(),
             additions: files.iter().map(|file| file.additions).sum(),
             deletions: files.iter().map(|file| file.deletions).sum(),
