@@ -1,5 +1,7 @@
 //! The test of the tests: without one of its guards, sluice fails them.
 
+use std::sync::Arc;
+
 use sluice_chaos::checker::check;
 use sluice_chaos::history::{Happened, Line};
 use sluice_chaos::points::{Act, When};
@@ -37,6 +39,7 @@ async fn each_guard_is_missed() {
     the_reservation_is_missed(&services).await;
     redelivery_is_missed(&services).await;
     the_fence_is_missed(&services).await;
+    the_boot_marker_is_missed(&services).await;
 }
 
 /// The same model for two pull requests, built for a while.
@@ -107,6 +110,44 @@ async fn the_fence_is_missed(services: &Services) {
     let (_, worker) = town.until_applying(&pr).await.unwrap();
     let seat = town.seats.all.iter().find(|seat| seat.pid() == Some(worker)).unwrap();
     seat.with(|process| process.stop()).unwrap();
+    let overlaps = |line: &Line| matches!(line.what, Happened::Overlap { .. });
+    town.until_line("an overlap", overlaps).await.unwrap();
+    seat.with(|process| process.go_on()).unwrap();
+    drop(town);
+}
+
+async fn the_boot_marker_is_missed(services: &Arc<Services>) {
+    // A bridge that hears nothing of its worker goes on for 13 s: that others come between is to be
+    // seen however slow the machine is.
+    let town = Town::start(services, WORKER, 2, |setup| {
+        setup.heartbeat_ms = 1000;
+        setup.lease_ms = [30_000, 300, 4000, 300];
+    });
+    let town = town.await.unwrap();
+    let first = "SELECT 1 AS same -- always takes 20000 ms\n";
+    town.opens("same", first).await.unwrap();
+    let begins = |line: &Line| matches!(line.what, Happened::ApplyBegan { .. });
+    let bridge = town.until_line("an apply", begins).await.unwrap().pid;
+    let worker = town.worker_of(bridge).await.unwrap();
+    let seat = town.seats.all.iter().find(|seat| seat.pid() == Some(worker)).unwrap();
+    let b = town.opens("also", "SELECT 1\n").await.unwrap();
+    let files = [("models/same.sql", Some("SELECT 1 AS same -- always takes 20000 ms\n"))];
+    town.alice.pushes(&b, &files).await.unwrap();
+    let comes_again = |line: &Line| {
+        matches!(&line.what, Happened::Settled { job, disposition }
+            if job.pr == b.number && job.kind == "gate" && disposition == "later")
+    };
+    town.until_line("it waits", comes_again).await.unwrap();
+    seat.with(|process| process.stop()).unwrap();
+    services
+        .redis(|redis| {
+            redis.kill()?;
+            redis.empty()?;
+            redis.start()
+        })
+        .await
+        .unwrap();
+    town.setup.store().unwrap().thaw().await.unwrap();
     let overlaps = |line: &Line| matches!(line.what, Happened::Overlap { .. });
     town.until_line("an overlap", overlaps).await.unwrap();
     seat.with(|process| process.go_on()).unwrap();

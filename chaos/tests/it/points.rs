@@ -10,7 +10,7 @@ use sluice_chaos::town::{PATIENCE, Town};
 
 use crate::{finish, services, town};
 
-/// How many rounds there are for a point that a pull request passes more than once.
+/// How many rounds there are per point.
 const ROUNDS: u32 = 2;
 
 /// Towns that work through the rounds at the same time.
@@ -37,10 +37,10 @@ type Round = (&'static str, When, u32);
 
 fn rounds() -> VecDeque<Round> {
     let of_effect = |effect: &'static str| {
-        let rounds = if OFTEN.contains(&effect) { ROUNDS } else { 1 };
+        let passes = move |round: u32| if OFTEN.contains(&effect) { round } else { 0 };
         WHENS
             .into_iter()
-            .flat_map(move |when| (0..rounds).map(move |passes| (effect, when, passes)))
+            .flat_map(move |when| (0..ROUNDS).map(move |round| (effect, when, passes(round))))
     };
     EFFECTS.iter().copied().flat_map(of_effect).collect()
 }
