@@ -173,7 +173,7 @@ impl Git {
         Ok(Some(Object { oid: Oid::new(oid), kind, content }))
     }
 
-    /// Whether an expression names the same for ever, or nothing: the path of a commit that is there.
+    /// Whether an expression names the same for ever, or nothing: a path in a commit that is there.
     fn is_settled(&self, expression: &str) -> bool {
         let commit = expression.split_once(':').map(|(commit, _)| Oid::new(commit));
         commit.is_some_and(|commit| self.known_commit(&commit).is_some())

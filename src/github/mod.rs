@@ -90,6 +90,8 @@ pub struct Ask {
     pub files: bool,
     /// On behalf of which job, for what is counted; `None` outside any.
     pub job: Option<JobRef>,
+    /// Whether a merge waits for it: prod runs the head. It goes before everything else.
+    pub urgent: bool,
 }
 
 /// Everything a decision about a pull request is made of, read at one moment.

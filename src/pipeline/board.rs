@@ -5,6 +5,7 @@
 //! shown. Everything passes the redactor on its way out.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ struct Shared {
     job: JobRef,
     details_url: Option<String>,
     mandate: Mandate,
+    urgent: Arc<AtomicBool>,
     every: Duration,
     state: Mutex<State>,
     writing: tokio::sync::Mutex<()>,
@@ -99,6 +101,7 @@ impl Board {
             job: cx.job.clone(),
             details_url: cx.status_page(),
             mandate: cx.mandate.clone(),
+            urgent: Arc::clone(&cx.urgent),
             every: deps.settings.report_every,
             writing: tokio::sync::Mutex::new(()),
             changed: Notify::new(),
@@ -291,7 +294,7 @@ impl Shared {
             return None;
         }
         let report = Report {
-            ask: self.place.ask.clone(),
+            ask: Ask { urgent: self.urgent.load(Ordering::Relaxed), ..self.place.ask.clone() },
             repository_id: self.place.repository_id.clone(),
             pr_id: self.place.pr_id.clone(),
             head: self.place.head.clone(),

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
@@ -38,6 +39,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) no_wait: CancellationToken,
     /// By what right it writes to its pull request.
     pub(crate) mandate: Mandate,
+    /// Whether prod runs the head that the job is about, and main lacks it.
+    pub(crate) urgent: Arc<AtomicBool>,
 }
 
 /// By what right a job writes to its pull request: a lease that has to stand, or nobody's.
@@ -141,6 +144,7 @@ impl Cx<'_> {
             command: command.cloned(),
             files: !self.project.path.is_empty() || self.shares_repository(),
             job: Some(self.job.clone()),
+            urgent: self.urgent.load(Ordering::Relaxed),
         }
     }
 

@@ -46,6 +46,7 @@ pub(crate) struct Deployed {
 
 /// The deploy, as a job: shows what became of it, whatever that is.
 pub(crate) async fn run(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
+    clear::hasten(cx, job).await;
     // In turn: the look that published this deploy may still be writing what it says of it.
     let read = in_turn(cx, async || cx.stage(Stage::Gate, cx.facts(job.command.as_ref())).await);
     let facts = read.await?;
@@ -79,7 +80,6 @@ pub(crate) async fn run(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
     // An end that nobody sees is none: the job comes back, finds the same, and shows it.
     cx.stage(Stage::Report, desk.board.flush()).await?;
     finish::count(cx, &desk, &result);
-    told?;
     let ended = match result {
         Ok(Deployed { merged: Merged::Not(not), .. }) => Err(not.stop()),
         result => result.map(drop),
@@ -87,6 +87,7 @@ pub(crate) async fn run(cx: &Cx<'_>, job: &Deploy) -> Result<(), Stop> {
     if let Err(Stop::Refused(refusals)) = &ended {
         follow_up(cx, job, refusals).await?;
     }
+    told?;
     ended
 }
 

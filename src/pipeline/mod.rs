@@ -179,6 +179,7 @@ pub async fn perform(
         halt: signals.halt,
         no_wait: signals.no_wait,
         mandate: Mandate::default(),
+        urgent: Arc::default(),
     };
     let queued = unix_ms(cx.now()).saturating_sub(envelope.enqueued_ms);
     cx.tell(What::Started { queued: Duration::from_millis(queued) });

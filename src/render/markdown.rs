@@ -275,5 +275,5 @@ impl Open {
 fn is_summary(line: &str) -> bool {
     line.strip_prefix("<summary>")
         .and_then(|rest| rest.strip_suffix("</summary>"))
-        .is_some_and(|inner| unlinked(inner) == inner)
+        .is_some_and(|inner| !inner.contains(['@', '#']) && unlinked(inner) == inner)
 }

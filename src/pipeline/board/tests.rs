@@ -82,6 +82,7 @@ fn board(answers: Vec<Result<Reported, ReportError>>) -> (Arc<Scripted>, Shared)
         command: None,
         files: false,
         job: None,
+        urgent: false,
     };
     let names = [(CheckKind::Linter, "lint"), (CheckKind::UnitTests, "test")];
     let place = Place {
@@ -112,6 +113,7 @@ fn board(answers: Vec<Result<Reported, ReportError>>) -> (Arc<Scripted>, Shared)
         },
         details_url: None,
         mandate: Mandate::default(),
+        urgent: Arc::default(),
         every: Duration::ZERO,
         state: Mutex::new(state),
         writing: tokio::sync::Mutex::default(),

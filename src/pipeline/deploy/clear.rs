@@ -1,6 +1,7 @@
 //! May this head go to prod? Asked before waiting for the lease, and again when it was waited for.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::github::{Facts, PrState};
@@ -49,6 +50,16 @@ pub(crate) async fn run(cx: &Cx<'_>, desk: &Desk<'_>, facts: &Facts) -> Result<(
         return Ok(());
     }
     decide(cx, desk.job, facts, &desk.policy).await.map(drop)
+}
+
+/// A deploy whose head prod is kept for has its merge before it: what it asks goes before what
+/// others ask. Where nobody can say, it asks as they do.
+pub(crate) async fn hasten(cx: &Cx<'_>, job: &Deploy) {
+    if let Ok(Some(LeaseInfo { kept_for: Some(head), .. })) = reservation(cx).await
+        && head == job.head
+    {
+        cx.urgent.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Whether this deploy only goes on with what an earlier try of it was cleared for: prod is kept

@@ -1,6 +1,9 @@
 //! The ticket: what a deploy is bound to, issued just before the apply and needed by it.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Applied, Checkout, Plan};
 use crate::github::{Facts, PrState};
@@ -22,6 +25,9 @@ use crate::render::checks::{self, CheckKind};
 /// twice as long each time, up to [`ASK_AT_MOST`].
 const ASK_FIRST: Duration = Duration::from_millis(250);
 const ASK_AT_MOST: Duration = Duration::from_secs(15);
+
+/// How much longer than the apply GitHub's history may take to show that it began.
+const ENTRY_WITHIN: Duration = Duration::from_secs(5);
 
 /// Head, base, policy and plan, as they were all valid together, just now.
 ///
@@ -92,17 +98,24 @@ impl Ticket {
         let board = &desk.board;
         let check = CheckKind::Deploy;
         let applying = Applying { plan, environment, snapshots, board, check };
-        // Beside it: nothing is waited for between this ticket and the apply.
+        // Beside it: nothing is waited for between this ticket and the apply, nor long after it.
         let entry = (&desk.entry, &desk.job.head);
         let begins = history::begins(cx, entry, environment.was_reserved() || !plan.has_effect);
+        let over = CancellationToken::new();
         let begins = async {
             tokio::select! {
                 () = begins => {}
                 () = cx.cancel.cancelled() => {}
                 () = snapshots.lost().cancelled_owned() => {}
+                () = async { over.cancelled().await; cx.deps.clock.sleep(ENTRY_WITHIN).await } => {}
             }
         };
-        let (applied, ()) = tokio::join!(apply(cx, bridge, &applying), begins);
+        let applies = async {
+            let applied = apply(cx, bridge, &applying).await;
+            over.cancel();
+            applied
+        };
+        let (applied, ()) = tokio::join!(applies, begins);
         let stays = match &applied {
             Ok(applied) => applied.changed && desk.policy.bot.merge_method.is_some(),
             Err(_) => may_stand_at(bridge, plan).await,
@@ -111,6 +124,9 @@ impl Ticket {
             environment.give_back(Release::Free);
         }
         self.failed_in_order = applied.is_err() && !stays;
+        if stays && applied.is_ok() {
+            cx.urgent.store(true, Ordering::Relaxed);
+        }
         applied
     }
 

@@ -111,6 +111,7 @@ fn ways_out_are_closed() {
         "fixes GH-1, gh-12, closes https://github.com/acme/data/issues/1",
         "WWW.example.org and ftp://x",
         "<details>\n<summary>see https://example.org</summary>",
+        "<summary># </summary>\r\n",
     ];
     for row in rows {
         let text = foreign(row);

@@ -212,6 +212,22 @@ async fn a_deploy_that_is_cancelled_goes_on_under_its_entry() {
 }
 
 #[tokio::test]
+async fn a_history_that_does_not_answer_keeps_no_merge_waiting() {
+    let town = Town::start().await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.spoils(|faults| {
+        let create = Matching::Rest { method: "POST".to_owned(), path: "/deployments".to_owned() };
+        faults.answer(create, 1, Answer::SlowAfterEffect(2 * PATIENCE));
+    })
+    .await;
+    town.carol.approves(&pr).await.unwrap();
+    town.until_deployed(&pr).await;
+    town.until_quiet().await;
+    assert_eq!(states(&town), [[Success]], "it is found, and concluded");
+    town.finish().await;
+}
+
+#[tokio::test]
 async fn who_may_not_write_deployments_deploys_all_the_same() {
     let town = Town::start().await;
     let pr = town.gated_pr("add-tax", "revenue", TAXED).await;

@@ -60,6 +60,40 @@ async fn a_merge_goes_on_when_the_approval_is_taken_back() {
     is_deployed_after_all(town, &pr).await;
 }
 
+/// GitHub's hour is nearly used up: 2 % are left, which are for merges alone.
+async fn little_is_left_of_the_hour(town: &Town) {
+    let use_up = |world: &mut World| {
+        world.rate_limit().used = 4_900;
+        Ok(())
+    };
+    town.github.change(use_up).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_merge_that_is_tried_again_goes_before_everything_else() {
+    let town = town(500).await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    merges_are_refused(&town).await;
+    town.carol.approves(&pr).await.unwrap();
+    town.until_says(&pr, DEPLOY, "Deployed, not merged").await;
+    little_is_left_of_the_hour(&town).await;
+    merges_are_accepted_after_one(&town).await;
+    // What comes after it has to wait for the next hour.
+    town.until_deployed(&pr).await;
+}
+
+#[tokio::test]
+async fn what_prod_runs_is_merged_and_told_with_the_last_of_an_hour() {
+    let town = Town::start().await;
+    let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
+    town.warehouse.hold_apply("prod");
+    town.carol.approves(&pr).await.unwrap();
+    town.warehouse.until_applying("prod").await;
+    little_is_left_of_the_hour(&town).await;
+    town.warehouse.release();
+    town.until_deployed(&pr).await;
+}
+
 /// A check of another app on the pull request's head.
 async fn build_ends(town: &Town, pr: &Pr, conclusion: CheckConclusion) {
     let (repository, commit) = (town.repository.clone(), town.see(pr).head.to_string());

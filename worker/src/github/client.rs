@@ -51,6 +51,7 @@ pub(super) struct Errand<'a> {
 impl<'a> Errand<'a> {
     /// For what a job asks.
     pub(super) fn of(ask: &'a Ask, verb: &'static str, priority: Priority) -> Self {
+        let priority = if ask.urgent { Priority::Merge } else { priority };
         Self { verb, repository: &ask.repository, job: ask.job.as_ref(), priority }
     }
 
@@ -194,7 +195,7 @@ impl Client {
             budget.told(api, left, instant);
         }
         if let Some(after) = limits::limit_of(&answer, now) {
-            budget.close(after, instant);
+            self.stays_away(&budget, &answer.headers, after);
         }
         Ok(answer)
     }
@@ -224,6 +225,15 @@ impl Client {
         let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
         let new = || Arc::new(Budget::new(self.limits, self.clock.instant()));
         Arc::clone(budgets.entry(whose).or_insert_with(new))
+    }
+
+    /// Takes note of a limit: nothing is asked for so long. An hourly limit that is used up, and of
+    /// which GitHub says when it begins anew, is one API's alone, and known.
+    pub(super) fn stays_away(&self, budget: &Budget, headers: &HeaderMap, after: Duration) {
+        let (instant, now) = (self.clock.instant(), self.clock.now());
+        if limits::left(headers, now).is_none_or(|left| left.remaining > 0) {
+            budget.close(after, instant);
+        }
     }
 
     /// Makes a call once, and tells of it.

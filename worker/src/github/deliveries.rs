@@ -56,8 +56,14 @@ impl HttpGitHub {
                 redelivered.newest_ms = since_ms;
                 break;
             }
-            self.send_again(id).await?;
-            redelivered.again += 1;
+            match self.send_again(id).await {
+                Ok(()) => redelivered.again += 1,
+                // Of this one: the others are not to wait for it.
+                Err(error @ (GitHubError::Invalid(_) | GitHubError::Forbidden(_))) => {
+                    tracing::warn!(id, %error, "GitHub does not send a webhook again");
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(Some(redelivered))
     }

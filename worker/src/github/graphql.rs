@@ -115,7 +115,7 @@ impl Client {
         let limited = body.errors.iter().any(Problem::is_limit);
         let limit = limited.then(|| stay_away(&answer.headers, self.clock.now()));
         if let Some(after) = limit {
-            self.budget(errand.repository).close(after, self.clock.instant());
+            self.stays_away(&self.budget(errand.repository), &answer.headers, after);
         }
         Ok(Reply { data: body.data, problems: body.errors, limit })
     }

@@ -27,6 +27,7 @@ pub(crate) fn ask() -> Ask {
         command: None,
         files: false,
         job: None,
+        urgent: false,
     }
 }
 

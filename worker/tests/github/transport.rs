@@ -56,6 +56,26 @@ async fn every_disguise_of_a_limit_ends_the_call_at_once() {
 }
 
 #[tokio::test]
+async fn an_hour_that_is_used_up_is_one_apis_alone() {
+    let limit = r#"{"errors":[{"type":"RATE_LIMITED","message":"API rate limit exceeded"}]}"#;
+    let in_an_hour = sluice::clock::unix_ms(std::time::SystemTime::now()) / 1000 + 3600;
+    let in_an_hour: &'static str = in_an_hour.to_string().leak();
+    let used_up = vec![
+        ("x-ratelimit-limit", "5000"),
+        ("x-ratelimit-remaining", "0"),
+        ("x-ratelimit-reset", in_an_hour),
+    ];
+    let role = Say::Answer(200, vec![], r#"{"permission":"read"}"#.to_owned());
+    let town = Scripted::says(vec![Say::Answer(200, used_up, limit.to_owned()), role]).await;
+    for _ in 0..2 {
+        let error = town.github.facts(&ask()).await.unwrap_err();
+        assert!(matches!(error, GitHubError::Limited { after } if after.as_secs() > 3500));
+    }
+    town.github.role(&ask(), &Login::new("carol")).await.unwrap();
+    assert_eq!(town.finish().len(), 2, "the hour of GraphQL was asked for once");
+}
+
+#[tokio::test]
 async fn an_answer_without_end_is_not_read_to_its_end() {
     let right = serde_json::json!({ "data": facts() }).to_string();
     let endless = || Say::Answer(200, vec![], right.clone() + &" ".repeat(17 * 1024 * 1024));

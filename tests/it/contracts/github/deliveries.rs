@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::routing::post;
 use sluice::github::GitHub;
+use sluice_sim::faults::{Answer, Matching};
 use sluice_sim::world::{Delivery, DeliveryStatus};
 use sluice_sim::{Receiver, StandinConfig};
 use sluice_worker::github::{Auth, SecretString, Settings};
@@ -100,6 +101,23 @@ async fn what_was_refused_is_not_sent_again_nor_anything_for_ever() {
         again += town.github.redeliver(0).await.unwrap().unwrap().again;
     }
     assert_eq!(again, 2 * 3, "each had its chances");
+}
+
+#[tokio::test]
+async fn one_that_github_does_not_send_again_holds_back_no_other() {
+    let town = app_town().await;
+    receive(&town, usize::MAX, StatusCode::BAD_GATEWAY).await;
+    town.pr("orders").await;
+    town.standin.until_delivered(PATIENCE).await.unwrap();
+    receive(&town, 0, StatusCode::ACCEPTED).await;
+    let matching = Matching::Rest { method: "POST".to_owned(), path: "attempts".to_owned() };
+    let refuse = move |world: &mut sluice_sim::World| {
+        world.faults.answer(matching, 1, Answer::Status(422));
+        Ok(())
+    };
+    town.standin.change(refuse).await.unwrap();
+    let redelivered = town.github.redeliver(0).await.unwrap().unwrap();
+    assert_eq!(redelivered.again, guids(&town, is_of_use).len() - 1);
 }
 
 #[tokio::test]

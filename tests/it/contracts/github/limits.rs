@@ -63,6 +63,23 @@ async fn who_is_told_to_stay_away_stays_away() {
 }
 
 #[tokio::test]
+async fn the_last_of_an_hour_is_for_what_a_merge_waits_for() {
+    let town = Town::found().await;
+    let ask = town.ask(&town.pr("orders").await);
+    let nearly_used_up = |world: &mut sluice_sim::World| {
+        world.rate_limit().used = 4_900;
+        Ok(())
+    };
+    town.standin.change(nearly_used_up).await.unwrap();
+    // GitHub says with its answer that 2 % are left.
+    town.github.facts(&ask).await.unwrap();
+    let error = town.github.facts(&ask).await.unwrap_err();
+    assert!(matches!(error, GitHubError::Limited { .. }), "{error:?}");
+    let urgent = sluice::github::Ask { urgent: true, ..ask };
+    town.github.facts(&urgent).await.unwrap();
+}
+
+#[tokio::test]
 async fn each_account_that_the_app_is_installed_on_has_its_token_and_its_limits() {
     let with = |standin: &sluice_sim::Standin| {
         let private_key = SecretString::from(standin.private_key().unwrap());

@@ -81,6 +81,7 @@ impl Town {
             command: None,
             files: true,
             job: None,
+            urgent: false,
         }
     }
 
