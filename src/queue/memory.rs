@@ -105,6 +105,19 @@ impl MemoryQueue {
             changed.await;
         }
     }
+
+    /// Returns when nothing is in hand and nothing could be, on any route: what is left waits for
+    /// its delay.
+    pub async fn resting(&self) {
+        loop {
+            let changed = self.shared.changed.notified();
+            let now = self.shared.clock.instant();
+            if self.shared.lock().lines.values().all(|line| line.is_resting(now)) {
+                return;
+            }
+            changed.await;
+        }
+    }
 }
 
 #[async_trait]
@@ -342,6 +355,11 @@ impl Line {
 
     fn len(&self) -> usize {
         self.ready.len() + self.delayed.len() + self.in_hand.values().sum::<usize>()
+    }
+
+    fn is_resting(&self, now: Instant) -> bool {
+        let is_in_hand = self.in_hand.values().any(|count| *count > 0);
+        self.ready.is_empty() && !is_in_hand && self.overdue(now).next().is_none()
     }
 
     /// What has come due, and nobody has asked since.

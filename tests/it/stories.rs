@@ -10,6 +10,7 @@ mod commands;
 mod deployments;
 mod faults;
 mod held;
+mod hour;
 mod kept;
 mod merges;
 mod monorepo;

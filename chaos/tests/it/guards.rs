@@ -42,8 +42,9 @@ async fn each_guard_is_missed() {
     the_boot_marker_is_missed(&services).await;
 }
 
-/// The same model for two pull requests, built for a while.
-const SAME: &str = "SELECT 1 AS same -- always takes 1000 ms\n";
+/// The same model for two pull requests, built for long enough that both are seen to build it,
+/// however slow the machine is.
+const SAME: &str = "SELECT 1 AS same -- always takes 20000 ms\n";
 
 async fn leases_are_missed(services: &Services) {
     let town = town_without(services, Some(Guard::Lease)).await;
@@ -124,15 +125,13 @@ async fn the_boot_marker_is_missed(services: &Arc<Services>) {
         setup.lease_ms = [30_000, 300, 4000, 300];
     });
     let town = town.await.unwrap();
-    let first = "SELECT 1 AS same -- always takes 20000 ms\n";
-    town.opens("same", first).await.unwrap();
+    town.opens("same", SAME).await.unwrap();
     let begins = |line: &Line| matches!(line.what, Happened::ApplyBegan { .. });
     let bridge = town.until_line("an apply", begins).await.unwrap().pid;
     let worker = town.worker_of(bridge).await.unwrap();
     let seat = town.seats.all.iter().find(|seat| seat.pid() == Some(worker)).unwrap();
     let b = town.opens("also", "SELECT 1\n").await.unwrap();
-    let files = [("models/same.sql", Some("SELECT 1 AS same -- always takes 20000 ms\n"))];
-    town.alice.pushes(&b, &files).await.unwrap();
+    town.alice.pushes(&b, &[("models/same.sql", Some(SAME))]).await.unwrap();
     let comes_again = |line: &Line| {
         matches!(&line.what, Happened::Settled { job, disposition }
             if job.pr == b.number && job.kind == "gate" && disposition == "later")

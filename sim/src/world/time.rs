@@ -8,6 +8,8 @@ pub enum Clock {
     /// The machine's clock.
     #[default]
     Real,
+    /// The machine's clock, so much ahead.
+    Ahead(Duration),
     /// A time that only moves when told to.
     Set(SystemTime),
 }
@@ -19,14 +21,17 @@ impl Clock {
     pub fn now(&self) -> SystemTime {
         match self {
             Self::Real => SystemTime::now(),
+            Self::Ahead(by) => SystemTime::now() + *by,
             Self::Set(at) => *at,
         }
     }
 
-    /// Moves a set clock on; a real one moves by itself and is left alone.
+    /// Moves a clock on that is set, or ahead; a real one moves by itself and is left alone.
     pub fn advance(&mut self, by: Duration) {
-        if let Self::Set(at) = self {
-            *at += by;
+        match self {
+            Self::Real => {}
+            Self::Ahead(ahead) => *ahead += by,
+            Self::Set(at) => *at += by,
         }
     }
 }

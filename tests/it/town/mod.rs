@@ -16,13 +16,14 @@ use sluice_conformance::Watched;
 use sluice_service::{Bound, Ended, Shutdown};
 use sluice_sim::faults::Faults;
 use sluice_sim::world::{CheckConclusion, RequestKind, Role};
-use sluice_sim::{Actor, Pr, PrSnapshot, PrSpec, Receiver, RepositoryName, StandinConfig};
+use sluice_sim::{Actor, Pr, PrSnapshot, PrSpec, Receiver, RepositoryName};
 use sluice_worker::run::{Graces, Slots, run};
 use tokio_util::sync::CancellationToken;
 
 mod asked;
 mod engine;
 mod heard;
+mod hour;
 mod leases;
 mod losing;
 mod once;
@@ -31,6 +32,7 @@ mod succession;
 
 pub use engine::{Scripted, Warehouse};
 use heard::Heard;
+pub use hour::Ahead;
 pub use leases::{Answers, Call, Losable};
 pub use losing::Losing;
 pub use once::shown_twice;
@@ -65,6 +67,7 @@ pub struct Town {
     /// May write, and no more.
     pub mallory: Actor,
     pub metrics: Arc<Metrics>,
+    pub clock: Arc<Ahead>,
     heard: Arc<Heard>,
     slots: Slots,
     graces: Graces,
@@ -88,7 +91,7 @@ impl Town {
 
     /// A town that is set up so.
     pub async fn of(setup: Setup) -> Self {
-        let github = Watched::start(StandinConfig::default()).await.unwrap();
+        let github = Watched::start(setup::standin()).await.unwrap();
         let files = setup.files();
         let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), &**text)).collect();
         let repository = github.repository("acme/warehouse").with_files(&files).await.unwrap();
@@ -99,7 +102,8 @@ impl Town {
         }
         let folder = tempfile::tempdir().unwrap();
         let behind = Behind::new(&setup, &github, folder.path());
-        let Behind { deps, producer, queue, losing, leases, warehouse, metrics, heard } = behind;
+        let Behind { deps, producer, queue, losing, leases, warehouse, metrics, clock, heard } =
+            behind;
         for (name, sql) in MODELS {
             warehouse.is_changed_by_hand("prod", name, sql);
         }
@@ -124,6 +128,7 @@ impl Town {
             carol,
             mallory,
             metrics,
+            clock,
             heard,
             slots,
             graces,

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice::clock::SystemClock;
 use sluice::config::Secret;
 use sluice::lease::Timings;
 use sluice::lease::memory::MemoryLeases;
@@ -22,13 +21,14 @@ use sluice::redact::Redactor;
 use sluice::seal::SealKey;
 use sluice_producer::Limits;
 use sluice_service::RecentDeliveries;
-use sluice_sim::Standin;
+use sluice_sim::{Standin, StandinConfig, world};
 use sluice_worker::checkout::{self, Credentials, Mirrors, NoToken, Token, UrlTemplate};
 use sluice_worker::github::{Auth, HttpGitHub, Patience, Settings as GitHubSettings, WriteLimits};
 use sluice_worker::run::{Graces, Slots};
 
 use super::engine::{Scripted, Warehouse};
 use super::heard::Heard;
+use super::hour::{self, Ahead};
 use super::leases::Losable;
 use super::losing::Losing;
 
@@ -68,6 +68,8 @@ pub struct Setup {
     pub dead_after: Duration,
     /// Zero: no push is taken for one of many.
     pub settle: Duration,
+    /// What may be written to GitHub.
+    pub limits: WriteLimits,
 }
 
 impl Default for Setup {
@@ -88,6 +90,7 @@ impl Default for Setup {
             left_open_after: Duration::from_secs(600),
             dead_after: Duration::ZERO,
             settle: Duration::ZERO,
+            limits: WriteLimits::NONE,
         }
     }
 }
@@ -95,15 +98,16 @@ impl Default for Setup {
 impl Setup {
     /// A monorepo: `warehouse` and `finance`, each in its folder.
     pub fn monorepo() -> Self {
-        let in_folder = |name: &str| Project {
-            name: ProjectName::new(name).unwrap(),
-            path: name.to_owned(),
-            shares_repository: SharesRepository::Yes,
-            ..project()
-        };
         let also = vec!["macros".to_owned()];
         let finance = Project { also, ..in_folder("finance") };
         Self { project: in_folder("warehouse"), others: vec![finance], ..Self::default() }
+    }
+
+    /// A monorepo of 50 projects, each in its folder: `p0` to `p49`.
+    pub fn large_monorepo() -> Self {
+        let mut projects = (0..50).map(|number| in_folder(&format!("p{number}")));
+        let project = projects.next().unwrap();
+        Self { project, others: projects.collect(), ..Self::default() }
     }
 
     /// All projects.
@@ -198,6 +202,16 @@ fn project() -> Project {
     }
 }
 
+/// A project of a monorepo.
+fn in_folder(name: &str) -> Project {
+    Project {
+        name: ProjectName::new(name).unwrap(),
+        path: name.to_owned(),
+        shares_repository: SharesRepository::Yes,
+        ..project()
+    }
+}
+
 /// What is behind a town.
 pub(super) struct Behind {
     pub(super) deps: Deps,
@@ -207,12 +221,13 @@ pub(super) struct Behind {
     pub(super) leases: Arc<Losable>,
     pub(super) warehouse: Arc<Warehouse>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) clock: Arc<Ahead>,
     pub(super) heard: Arc<Heard>,
 }
 
 impl Behind {
     pub(super) fn new(setup: &Setup, github: &Standin, folder: &Path) -> Self {
-        let clock = Arc::new(SystemClock);
+        let clock = hour::clock();
         let heard = Arc::new(Heard::default());
         let projects = setup.projects();
         let names: Vec<ProjectName> = projects.iter().map(|one| one.name.clone()).collect();
@@ -227,7 +242,7 @@ impl Behind {
             auth: Auth::Token(github.token().to_owned().into()),
             app: None,
             patience: Patience::default(),
-            limits: WriteLimits::NONE,
+            limits: setup.limits,
             observer: observer.clone(),
             clock: clock.clone(),
         });
@@ -245,7 +260,7 @@ impl Behind {
             leases: leases.clone(),
             github: Arc::new(adapter.unwrap()),
             engine: Arc::new(engine),
-            clock,
+            clock: clock.clone(),
             observer,
             ledger: setup.ledger.clone(),
             pauses: Arc::new(MemoryPauses::default()),
@@ -253,12 +268,17 @@ impl Behind {
             settings: Arc::new(setup.settings()),
         };
         let producer = (producer_settings(setup), producer);
-        Self { deps, producer, queue, losing, leases, warehouse, metrics, heard }
+        Self { deps, producer, queue, losing, leases, warehouse, metrics, clock, heard }
     }
 }
 
 fn retry(setup: &Setup) -> RetryPolicy {
     RetryPolicy { delays: vec![Duration::from_millis(20); setup.retries] }
+}
+
+/// A GitHub whose clock can be set ahead.
+pub(super) fn standin() -> StandinConfig {
+    StandinConfig { clock: world::Clock::Ahead(Duration::ZERO), ..StandinConfig::default() }
 }
 
 /// Checkouts of what is on GitHub, below `folder`.

@@ -1,5 +1,6 @@
 //! Answers that are late, lost, cut or a limit; addresses and secrets.
 
+use sluice::clock::{Clock as _, SystemClock};
 use sluice::github::{GitHub, GitHubError, Role};
 use sluice::names::Login;
 
@@ -58,7 +59,7 @@ async fn every_disguise_of_a_limit_ends_the_call_at_once() {
 #[tokio::test]
 async fn an_hour_that_is_used_up_is_one_apis_alone() {
     let limit = r#"{"errors":[{"type":"RATE_LIMITED","message":"API rate limit exceeded"}]}"#;
-    let in_an_hour = sluice::clock::unix_ms(std::time::SystemTime::now()) / 1000 + 3600;
+    let in_an_hour = sluice::clock::unix_ms(SystemClock.now()) / 1000 + 3600;
     let in_an_hour: &'static str = in_an_hour.to_string().leak();
     let used_up = vec![
         ("x-ratelimit-limit", "5000"),
