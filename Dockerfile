@@ -25,7 +25,7 @@ CMD ["serve", "--config", "/etc/sluice/sluice.toml"]
 # Debian 12's Python is 3.11. Projects bring their packages in virtual environments.
 FROM base AS worker
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends git python3 python3-venv \
+    && apt-get install --yes --no-install-recommends bubblewrap git python3 python3-venv \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /out/sluice /out/sluice-worker /usr/local/bin/
 USER sluice

@@ -52,6 +52,8 @@ pub struct Source {
     pub base: Sha,
     /// The commit that is merged.
     pub head: Sha,
+    /// Whether it is a stranger's: its code runs apart then, without anything that the worker has.
+    pub confined: bool,
 }
 
 /// One job's SQLMesh: one context, used for everything the job does.

@@ -179,6 +179,7 @@ fn job(wish: &Wish, project: &ProjectName) -> Job {
             scope: *scope,
             head: head.clone(),
             refresh: *refresh,
+            command: None,
         }),
         What::Command(comment) => Job::Command(Command { project, pr, comment: comment.clone() }),
         What::Cleanup => Job::Cleanup(Cleanup { project, pr }),

@@ -66,6 +66,10 @@ pub struct GateCheck {
     pub head: Option<Sha>,
     /// Whether results that exist already are to be made anew.
     pub refresh: Refresh,
+    /// The comment that asks to have the code of a fork's head run: it is read and judged again
+    /// before that is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<NodeId>,
 }
 
 /// How much of the gate a check runs.
@@ -194,8 +198,14 @@ impl Job {
         let (kind, project, pr) = (self.kind().label(), self.project(), self.pr());
         match self {
             Self::Deploy(Deploy { head, .. }) => JobId::of_deploy(project, pr, head),
-            Self::GateCheck(GateCheck { scope: Scope::Full, head: Some(head), .. }) => {
-                JobId::of_parts(&[kind, project.as_str(), &pr.to_string(), head.as_str()])
+            Self::GateCheck(GateCheck {
+                scope: Scope::Full, head: Some(head), command, ..
+            }) => {
+                let pr = pr.to_string();
+                let mut parts = vec![kind, project.as_str(), &pr, head.as_str()];
+                // Each that asks for a fork's is one of its own.
+                parts.extend(command.as_ref().map(NodeId::as_str));
+                JobId::of_parts(&parts)
             }
             _ => JobId::of_parts(&[kind, project.as_str(), &pr.to_string(), cause]),
         }

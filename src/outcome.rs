@@ -118,6 +118,8 @@ labels! {
         NotProduction = "not_production",
         /// The commenter may not deploy.
         MayNotDeploy = "may_not_deploy",
+        /// The commenter may not have a fork's code run.
+        MayNotGate = "may_not_gate",
         /// The deploy command is not enabled.
         CommandDisabled = "command_disabled",
         /// The command is older than the head, was edited, or is gone.

@@ -62,7 +62,7 @@ impl Enqueue {
         );
         anyhow::ensure!(of.pr > 0, "pull requests are numbered from 1");
         let pr = PrNumber(of.pr);
-        Ok(Job::GateCheck(GateCheck { project, pr, scope, head: None, refresh }))
+        Ok(Job::GateCheck(GateCheck { project, pr, scope, head: None, refresh, command: None }))
     }
 }
 

@@ -27,6 +27,7 @@ impl Bridge {
             base_branch: facts.base_branch.clone(),
             base: facts.base.clone(),
             head: facts.head.clone(),
+            confined: facts.fork,
         };
         Self::of(cx, &source).await
     }

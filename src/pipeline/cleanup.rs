@@ -53,6 +53,7 @@ impl Bridge {
             base_branch: facts.base_branch.clone(),
             base: facts.base.clone(),
             head: facts.base.clone(),
+            confined: false,
         };
         Self::of(cx, &source).await
     }

@@ -2,11 +2,13 @@
 
 use crate::github::{Facts, PrState};
 use crate::job::Command;
+use crate::names::NodeId;
 use crate::observe::What;
 use crate::outcome::{Stage, Stop};
 use crate::pipeline::board::Board;
 use crate::pipeline::coalesce;
 use crate::pipeline::cx::Cx;
+use crate::pipeline::gate::fork;
 use crate::pipeline::judge::{self, GateState};
 use crate::pipeline::sticky;
 use crate::pipeline::turn::in_turn;
@@ -47,9 +49,11 @@ async fn obey(cx: &Cx<'_>, command: &Command) -> Result<Obeyed, Stop> {
         CommandVerb::Deploy if facts.state == PrState::Open => {
             deploy(cx, &facts, &policy, &board).await?;
         }
+        CommandVerb::Gate if facts.state == PrState::Open && facts.fork => {
+            fork_gate(cx, (&facts, &policy), &board, &command.comment).await?;
+        }
+        // Only a fork's gate waits for it: looking again is all there is.
         CommandVerb::Gate if facts.state == PrState::Open => {
-            // Only a fork's gate waits for it, and forks are not run: looking again is all there
-            // is.
             judge::judge(cx, &facts, &policy, &board).await?;
         }
         CommandVerb::Deploy | CommandVerb::Gate => cx.note("the pull request is closed"),
@@ -64,6 +68,26 @@ async fn obey(cx: &Cx<'_>, command: &Command) -> Result<Obeyed, Stop> {
 
 fn verb(facts: &Facts, policy: &Policy) -> Option<CommandVerb> {
     signal::parse_command(&facts.command.as_ref()?.body, policy)
+}
+
+/// Someone asks to have a fork's code run. One who may not is told so.
+async fn fork_gate(
+    cx: &Cx<'_>,
+    (facts, policy): (&Facts, &Policy),
+    board: &Board,
+    comment: &NodeId,
+) -> Result<(), Stop> {
+    match fork::asked_for(cx, facts, policy).await? {
+        Ok(by) => {
+            cx.note(format!("@{by} asks for the gate of a fork"));
+            fork::ask(cx, (facts, policy), board, comment).await
+        }
+        Err(refusals) => {
+            cx.tell(What::Refused(refusals.clone()));
+            sticky::show(cx, board, (facts, policy), State::Refused(&refusals), None);
+            Ok(())
+        }
+    }
 }
 
 /// Someone asks for a deploy. One who may not is told so; one who may sets off whatever is missing.

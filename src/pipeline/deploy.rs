@@ -355,7 +355,7 @@ async fn gate_check(
     (scope, head, refresh): (Scope, Option<Sha>, Refresh),
 ) -> Result<(), Stop> {
     let (project, pr) = (job.project.clone(), job.pr);
-    cx.publish(Job::GateCheck(GateCheck { project, pr, scope, head, refresh })).await
+    cx.publish(Job::GateCheck(GateCheck { project, pr, scope, head, refresh, command: None })).await
 }
 
 impl Desk<'_> {

@@ -26,6 +26,7 @@ use crate::render::checks::{self, CheckKind, Said};
 use crate::render::deploy;
 use crate::seal::{self, GateOutcome, GateResult, Previewed};
 
+pub(crate) mod fork;
 pub(crate) mod pr_environment;
 pub(crate) mod tests;
 
@@ -56,6 +57,10 @@ pub(crate) async fn run(cx: &Cx<'_>, check: &GateCheck) -> Result<(), Stop> {
         // Shown under the lease: the next gate check of this head finds the result.
         let gating = hold(&keeper, wish, async |lease| {
             cx.mandate.bind(lease);
+            if facts.fork {
+                fork::gate(cx, &desk).await?;
+                return show(cx, &board).await;
+            }
             if is_made_by_another(cx, &facts, check).await? {
                 return Ok(());
             }
@@ -85,10 +90,10 @@ async fn show(cx: &Cx<'_>, board: &Board) -> Result<(), Stop> {
 
 /// What the gate is to work on, announced; `None` when there is nothing to do.
 async fn open(cx: &Cx<'_>, check: &GateCheck) -> Result<Option<(Facts, Arc<Policy>, Board)>, Stop> {
-    let facts = cx.stage(Stage::Gate, cx.facts(None)).await?;
+    let facts = cx.stage(Stage::Gate, cx.facts(check.command.as_ref())).await?;
     coalesce::seen(cx, &facts).await;
-    if facts.state != PrState::Open || facts.fork {
-        cx.note("nothing to check: the pull request is closed, or its head is in a fork");
+    if facts.state != PrState::Open {
+        cx.note("nothing to check: the pull request is closed");
         return Ok(None);
     }
     if let Some(head) = check.head.as_ref().filter(|head| **head != facts.head) {
@@ -99,6 +104,10 @@ async fn open(cx: &Cx<'_>, check: &GateCheck) -> Result<Option<(Facts, Arc<Polic
         return Ok(None);
     }
     let policy = cx.policy(&facts).await?;
+    if facts.fork {
+        let board = fork::open(cx, &facts, &policy).await?;
+        return Ok(board.map(|board| (facts, policy, board)));
+    }
     if is_made(cx, &facts, check) {
         return Ok(None);
     }
@@ -143,13 +152,7 @@ async fn gate(cx: &Cx<'_>, desk: &Desk<'_>, lease: &Lease) -> Result<(), Stop> {
     let gated = match cx.stage(Stage::Load, bridge.load()).await {
         Ok(_) => gated(cx, desk, &mut bridge, lease).await?,
         Err(Stop::Refused(refusals)) => {
-            let why = refusals.into_iter().map(|refusal| refusal.sentence).collect::<Vec<_>>();
-            let said = checks::broken(CheckKind::UnitTests, &why.join("\n"), None, redactor(cx));
-            desk.board.say(CheckKind::UnitTests, said);
-            if desk.policy.linter {
-                let said = checks::skipped(CheckKind::Linter, "the project does not load");
-                desk.board.say(CheckKind::Linter, said);
-            }
+            say_unloaded(cx, desk, refusals);
             Gated::unsound("the project does not load")
         }
         Err(stop) => return Err(stop),
@@ -180,6 +183,17 @@ async fn gate(cx: &Cx<'_>, desk: &Desk<'_>, lease: &Lease) -> Result<(), Stop> {
     desk.board.say(CheckKind::PrEnvironment, gated.pr);
     desk.board.say(CheckKind::ProdPlan, gated.prod.sealed(&seal));
     bridge.close().await
+}
+
+/// Shows why the project does not load.
+fn say_unloaded(cx: &Cx<'_>, desk: &Desk<'_>, refusals: Vec<Refusal>) {
+    let why = refusals.into_iter().map(|refusal| refusal.sentence).collect::<Vec<_>>();
+    let said = checks::broken(CheckKind::UnitTests, &why.join("\n"), None, redactor(cx));
+    desk.board.say(CheckKind::UnitTests, said);
+    if desk.policy.linter {
+        let said = checks::skipped(CheckKind::Linter, "the project does not load");
+        desk.board.say(CheckKind::Linter, said);
+    }
 }
 
 /// What the stages came to.

@@ -16,6 +16,7 @@ use crate::pipeline::board::Board;
 use crate::pipeline::coalesce;
 use crate::pipeline::cx::{Cx, Ended, stop_of_github};
 use crate::pipeline::deploy::clear::reservation;
+use crate::pipeline::gate::fork;
 use crate::pipeline::left_open;
 use crate::pipeline::route;
 use crate::pipeline::sticky;
@@ -99,7 +100,7 @@ pub(crate) async fn judge(
     let gate = gate_state(facts, &cx.project, &cx.deps.settings.seal);
     let gate = left_open::gate(cx, facts, board, gate).await;
     if facts.fork {
-        hold_fork(board, policy);
+        fork::hold(cx, (facts, policy), board);
     } else if gate == GateState::Missing {
         ask_for_gate(cx, facts, policy, board).await?;
     }
@@ -180,6 +181,7 @@ async fn ask_for_gate(
         scope: Scope::Full,
         head: Some(facts.head.clone()),
         refresh: Refresh::No,
+        command: None,
     }))
     .await?;
     announce(cx, facts, policy, board);
@@ -205,7 +207,7 @@ pub(crate) fn keeping(cx: &Cx<'_>, facts: &Facts, kind: CheckKind, mut said: Sai
 }
 
 /// The checks that a full gate check concludes.
-fn gate_checks(policy: &Policy) -> impl Iterator<Item = CheckKind> {
+pub(crate) fn gate_checks(policy: &Policy) -> impl Iterator<Item = CheckKind> {
     let linter = policy.linter.then_some(CheckKind::Linter);
     let always = [CheckKind::UnitTests, CheckKind::PrEnvironment, CheckKind::ProdPlan];
     linter.into_iter().chain(always)
@@ -311,13 +313,6 @@ fn deploy_is_settled(facts: &Facts, policy: &Policy, project: &Project, id: &Job
         }
         CheckStatus::Queued | CheckStatus::InProgress => true,
     })
-}
-
-/// Shows that a fork's code is not run.
-fn hold_fork(board: &Board, policy: &Policy) {
-    for kind in gate_checks(policy) {
-        board.say(kind, checks::skipped(kind, "the head is in a fork, whose code is not run"));
-    }
 }
 
 /// A hidden line that remembers which comment asked for the deploy. It need not be signed: the

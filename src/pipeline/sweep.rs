@@ -355,6 +355,7 @@ fn look(project: &Project, pr: PrNumber) -> Job {
         scope: Scope::Approval,
         head: None,
         refresh: Refresh::No,
+        command: None,
     })
 }
 

@@ -131,7 +131,7 @@ pub fn commander(
         ));
     }
     refusals.extend(stale(command, policy).map(|why| Refusal::new(Reason::CommandStale, why)));
-    let may = may_deploy(command, policy, role);
+    let may = may(command, policy, role, DEPLOY);
     refusals.extend(may.as_ref().err().cloned());
     match may {
         Ok(by) if refusals.is_empty() => Ok(by),
@@ -160,12 +160,54 @@ fn stale(command: &CommandFacts, policy: &Policy) -> Option<String> {
     }
 }
 
-fn may_deploy(
+/// Who asks, by a valid `/gate`, to have the code of a fork's head run; or all that is wrong with
+/// it. Who may deploy may do that.
+///
+/// `seen_ms` is when sluice first showed something on this head: nobody records when a fork is
+/// pushed to, and a command that is older may be about another head.
+pub fn gatekeeper(
+    facts: &Facts,
+    policy: &Policy,
+    role: Option<Role>,
+    seen_ms: Option<u64>,
+) -> Result<Login, Vec<Refusal>> {
+    let Some(command) = &facts.command else {
+        let sentence = "The command is gone: comment it again to have the checks run.";
+        return Err(vec![Refusal::new(Reason::CommandStale, sentence)]);
+    };
+    let written = code(&CommandVerb::Gate.written(policy));
+    let is_edited =
+        command.edited || parse_command(&command.body, policy) != Some(CommandVerb::Gate);
+    let stale = if is_edited {
+        Some(format!("The comment was edited after it was written: comment {written} again."))
+    } else if seen_ms.is_none_or(|seen| seen >= command.created_ms) {
+        Some(format!(
+            "The newest commit was not shown here yet when the command was written: look at it, \
+             then comment {written} again.",
+        ))
+    } else {
+        None
+    };
+    let stale = stale.map(|why| Refusal::new(Reason::CommandStale, why));
+    match (stale, may(command, policy, role, GATE)) {
+        (None, Ok(by)) => Ok(by),
+        (stale, may) => Err(stale.into_iter().chain(may.err()).collect()),
+    }
+}
+
+/// What somebody may or may not do, for people, and the reason of a no.
+type Right = (&'static str, Reason);
+
+const DEPLOY: Right = ("deploy this project", Reason::MayNotDeploy);
+const GATE: Right = ("have the code of a fork run", Reason::MayNotGate);
+
+fn may(
     command: &CommandFacts,
     policy: &Policy,
     role: Option<Role>,
+    (what, reason): Right,
 ) -> Result<Login, Refusal> {
-    let refused = |sentence| Err(Refusal::new(Reason::MayNotDeploy, sentence));
+    let refused = |sentence| Err(Refusal::new(reason, sentence));
     let Some(author) = &command.author else {
         return refused("The account that wrote the command is deleted.".to_owned());
     };
@@ -177,15 +219,15 @@ fn may_deploy(
         let names: Vec<String> =
             policy.approvers.iter().map(|name| quoted(name.as_str())).collect();
         return refused(format!(
-            "{who} may not deploy this project: ask a required approver ({}).",
+            "{who} may not {what}: ask a required approver ({}).",
             super::words::listed(&names),
         ));
     }
     match role {
         Some(role) if role >= Role::Maintain => Ok(author.clone()),
         _ => refused(format!(
-            "{who} may not deploy this project: it names no required approvers, so the role \
-             maintain or admin on the repository is needed.",
+            "{who} may not {what}: the project names no required approvers, so the role maintain \
+             or admin on the repository is needed.",
         )),
     }
 }

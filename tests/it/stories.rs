@@ -9,6 +9,7 @@ mod closed;
 mod commands;
 mod deployments;
 mod faults;
+mod forks;
 mod held;
 mod hour;
 mod kept;

@@ -1,4 +1,5 @@
-//! The programs that tests and the demo run and that cargo does not bring: Python, git, Prometheus.
+//! The programs that tests and the demo run and that cargo does not bring: Python, git, bubblewrap,
+//! Prometheus.
 //!
 //! Owns which versions will do and the sentence that says what is missing.
 
@@ -52,6 +53,7 @@ const WITHOUT: &str = "SLUICE_TEST_WITHOUT_PROMETHEUS";
 /// the tests that ask it are then left out, and a line says so.
 pub(crate) fn check_for_tests() -> anyhow::Result<Vec<(&'static str, OsString)>> {
     check_for_demo()?;
+    bubblewrap()?;
     let mut found = Vec::new();
     for (variable, program) in PROMETHEUS {
         if std::env::var_os(variable).is_none() {
@@ -59,6 +61,18 @@ pub(crate) fn check_for_tests() -> anyhow::Result<Vec<(&'static str, OsString)>>
         }
     }
     Ok(found)
+}
+
+/// Sees to the program that strangers' code is run apart with. It is installed, as workers look for
+/// it where programs are.
+fn bubblewrap() -> anyhow::Result<()> {
+    if shell::find_program("bwrap", &[]).is_some() {
+        return Ok(());
+    }
+    if debian::can_install() {
+        return debian::install(&["bubblewrap"]);
+    }
+    anyhow::bail!("no `bwrap`\n  Debian, Ubuntu:  apt-get install bubblewrap")
 }
 
 /// Where a program of Debian's package `prometheus` is.

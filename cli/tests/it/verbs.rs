@@ -115,6 +115,7 @@ async fn dead_letters_are_listed_retried_and_dropped() {
             scope: Scope::Approval,
             head: None,
             refresh: Refresh::No,
+            command: None,
         };
         let now = sluice::clock::unix_ms(SystemClock.now());
         let envelope = Envelope::new(Job::GateCheck(job), "test", now);

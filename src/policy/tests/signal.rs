@@ -5,7 +5,7 @@ use super::reasons;
 use crate::github::{CommandFacts, Facts, Role};
 use crate::outcome::Reason;
 use crate::policy::Policy;
-use crate::policy::signal::{CommandVerb, Signal, decide, parse_command};
+use crate::policy::signal::{CommandVerb, Signal, decide, gatekeeper, parse_command};
 
 fn by_command(name: &str) -> Signal {
     Signal::Command { by: login(name) }
@@ -137,4 +137,36 @@ fn everything_that_is_wrong_with_a_command_is_said() {
         judged(&facts, &off, None),
         Err(vec![Reason::CommandDisabled, Reason::CommandStale, Reason::MayNotDeploy])
     );
+}
+
+#[test]
+fn who_may_deploy_may_have_a_forks_code_run() {
+    let (named, nobody) = (policy(&["carol"]), policy(&[]));
+    let by = |who: &str| facts().deploy_by(who).with(|facts| say(facts, "/gate"));
+    let edited = by("carol").with(|facts| facts.command.as_mut().unwrap().edited = true);
+    let stale = Reason::CommandStale;
+    let rows = [
+        (by("carol"), &named, None, Some(1_000), Ok("carol")),
+        (by("Carol"), &named, None, Some(1_000), Ok("carol")),
+        (by("mallory"), &named, Some(Role::Admin), Some(1_000), Err(vec![Reason::MayNotGate])),
+        (by("ghost"), &named, None, Some(1_000), Err(vec![Reason::MayNotGate])),
+        (by("dave"), &nobody, Some(Role::Maintain), Some(1_000), Ok("dave")),
+        (by("dave"), &nobody, Some(Role::Write), Some(1_000), Err(vec![Reason::MayNotGate])),
+        (by("dave"), &nobody, None, Some(1_000), Err(vec![Reason::MayNotGate])),
+        (by("carol"), &named, None, Some(2_000), Err(vec![stale])),
+        (by("carol"), &named, None, None, Err(vec![stale])),
+        (edited, &named, None, Some(1_000), Err(vec![stale])),
+        (facts().deploy_by("carol"), &named, None, Some(1_000), Err(vec![stale])),
+        (facts(), &named, None, Some(1_000), Err(vec![stale])),
+        (by("mallory"), &named, None, None, Err(vec![stale, Reason::MayNotGate])),
+    ];
+    for (facts, policy, role, seen_ms, expected) in rows {
+        let found = gatekeeper(&facts, policy, role, seen_ms);
+        let found = found.map_err(|refusals| reasons(&refusals));
+        assert_eq!(found, expected.map(login), "{:?}", facts.command);
+    }
+}
+
+fn say(facts: &mut Facts, body: &str) {
+    facts.command.as_mut().unwrap().body = body.into();
 }

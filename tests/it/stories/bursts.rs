@@ -58,6 +58,7 @@ fn look_at(town: &Town, pr: &Pr, cause: &str) -> Envelope {
         scope: Scope::Approval,
         head: None,
         refresh: Refresh::No,
+        command: None,
     };
     Envelope::new(Job::GateCheck(look), cause, sluice::clock::unix_ms(town.deps.clock.now()))
 }

@@ -1,10 +1,8 @@
 //! What a pull request leaves behind when it is closed, and that it comes back.
 
-use sluice::outcome::Reason;
-use sluice_sim::PrSpec;
 use sluice_sim::world::CheckConclusion;
 
-use crate::town::{DEPLOY, PR_ENVIRONMENT, PROD_PLAN, TAXED, TESTS, Town};
+use crate::town::{PR_ENVIRONMENT, TAXED, Town};
 
 #[tokio::test]
 async fn the_environment_of_a_closed_pull_request_is_removed_and_comes_back_with_it() {
@@ -44,23 +42,5 @@ async fn what_is_merged_by_hand_leaves_nothing_behind() {
     town.until_quiet().await;
     assert!(!town.warehouse.has("warehouse_1"), "removed");
     assert_eq!(town.prod_applies(), 0);
-    town.finish().await;
-}
-
-#[tokio::test]
-async fn code_of_a_fork_never_runs() {
-    let town = Town::start().await;
-    let spec = PrSpec::new("gift").file("models/revenue.sql", TAXED).from_fork("mallory/warehouse");
-    let pr = town.mallory.opens_pr(&town.repository, spec).await.unwrap();
-    town.until_quiet().await;
-    for check in [TESTS, PR_ENVIRONMENT, PROD_PLAN] {
-        assert_eq!(town.conclusion(&pr, check), Some(CheckConclusion::Skipped), "{check}");
-    }
-    town.carol.approves(&pr).await.unwrap();
-    town.commands(&town.carol, &pr, "/deploy").await;
-    town.until_quiet().await;
-    assert_eq!(town.conclusion(&pr, DEPLOY), Some(CheckConclusion::Skipped));
-    assert!(town.refusals(&pr).contains(&Reason::Fork), "{:?}", town.refusals(&pr));
-    assert_eq!(town.warehouse.calls("open"), 0, "no session was ever opened");
     town.finish().await;
 }

@@ -34,6 +34,7 @@ async fn gate_is_asked_for_twice(town: &Town, pr: &Pr, refresh: Refresh) {
             scope: Scope::Full,
             head: Some(Sha::new(town.see(pr).head.as_str()).unwrap()),
             refresh,
+            command: None,
         };
         let now_ms = sluice::clock::unix_ms(town.deps.clock.now());
         let envelope = Envelope::new(Job::GateCheck(check), cause, now_ms);

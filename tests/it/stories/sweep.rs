@@ -171,6 +171,7 @@ async fn a_gate_check_that_waits_for_its_worker_is_left_alone() {
         scope: Scope::Full,
         head: Some(Sha::new(town.see(&pr).head.as_str()).unwrap()),
         refresh: Refresh::No,
+        command: None,
     };
     let now_ms = sluice::clock::unix_ms(town.deps.clock.now());
     let waiting = Envelope::new(Job::GateCheck(check), "story", now_ms);

@@ -61,6 +61,7 @@ fn look_at(town: &Town, pr: &Pr) -> Envelope {
         scope: Scope::Approval,
         head: None,
         refresh: Refresh::No,
+        command: None,
     };
     // Each is another event: one that came again would bring nothing new.
     Envelope::new(Job::GateCheck(look), &format!("again-{}", rand::random::<u64>()), 0)

@@ -227,7 +227,7 @@ impl Engine for Scripted {
         }
         let checkout = worktree.checkout().clone();
         let warehouse = Arc::clone(&self.warehouse);
-        warehouse.count("open");
+        warehouse.count(if source.confined { "open apart" } else { "open" });
         let (previous, is_dead) = (BTreeMap::new(), false);
         Ok(Box::new(Open { checkout, models, warehouse, cancel, previous, is_dead }))
     }

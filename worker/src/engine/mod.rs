@@ -44,6 +44,7 @@ pub trait Bridges: Send + Sync {
 pub struct Ground {
     worktree: Worktree,
     cache: PathBuf,
+    confined: bool,
     _seat: OwnedSemaphorePermit,
 }
 
@@ -58,7 +59,13 @@ impl Ground {
         self.worktree.project()
     }
 
-    /// SQLMesh's `cache_dir`, which outlives the checkout.
+    /// The whole checkout, where its code is a stranger's and has to run apart.
+    pub fn apart(&self) -> Option<&Path> {
+        self.confined.then(|| self.worktree.root())
+    }
+
+    /// SQLMesh's `cache_dir`, which outlives the checkout. Not for what runs apart: it would be
+    /// everybody's cache.
     pub fn cache(&self) -> &Path {
         &self.cache
     }
@@ -141,7 +148,7 @@ impl Engine for SqlMesh {
             what: "SQLMesh's cache folder cannot be made".to_owned(),
             source: Some(Box::new(source)),
         })?;
-        let ground = Ground { worktree, cache, _seat: seat };
+        let ground = Ground { worktree, cache, confined: source.confined, _seat: seat };
         self.bridges.open(source.project.clone(), ground, cancel).await
     }
 }

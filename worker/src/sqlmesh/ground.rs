@@ -20,13 +20,18 @@ impl engine::Bridges for Bridges {
         ground: Ground,
         cancel: CancellationToken,
     ) -> Result<Box<dyn Session>, EngineError> {
+        let apart = ground.apart().map(Path::to_owned);
         let site = Site {
             folder: ground.folder().to_owned(),
             cache: ground.cache().to_owned(),
             checkout: ground.checkout().clone(),
             keep: Some(Box::new(ground)),
         };
-        Ok(Box::new(self.session(&project, site, cancel).await?))
+        let session = match apart {
+            None => self.session(&project, site, cancel).await?,
+            Some(checkout) => self.session_apart(&project, site, &checkout, cancel).await?,
+        };
+        Ok(Box::new(session))
     }
 
     async fn policy(&self, project: &Project, folder: &Path) -> Result<Policy, EngineError> {

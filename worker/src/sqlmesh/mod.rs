@@ -8,6 +8,7 @@
 //! lifeline ends; the kernel, when the server itself dies; and this module, which finds by a mark
 //! in their environment what both could not reach.
 
+mod apart;
 mod connection;
 mod ground;
 mod interpreter;
@@ -34,6 +35,7 @@ use sluice::project::{Project, Python};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+pub use apart::can_run_apart;
 use servers::{Common, Kind, Servers};
 use session::Terms;
 pub use session::{BridgeSession, Limits, Site};
@@ -118,6 +120,33 @@ impl Bridges {
         };
         let terms =
             Terms { gateway: project.gateway.clone(), limits: self.settings.limits, cancel };
+        Ok(BridgeSession::new(connection, site, terms))
+    }
+
+    /// Starts a process for one job of `project` that runs a stranger's code, in `checkout`: it sees
+    /// nothing else of this worker, and reaches no network.
+    ///
+    /// # Errors
+    /// As [`Bridges::session`]; [`EngineError::Declared`] where this machine has no walls for it.
+    pub async fn session_apart(
+        &self,
+        project: &Project,
+        site: Site,
+        checkout: &Path,
+        cancel: CancellationToken,
+    ) -> Result<BridgeSession, EngineError> {
+        let connected = async {
+            let Kind { python, .. } = self.kind(project).await?;
+            self.servers.connect_apart(&python, checkout).await
+        };
+        let connection = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Err(EngineError::Cancelled),
+            connected = connected => connected?,
+        };
+        let terms =
+            Terms { gateway: project.gateway.clone(), limits: self.settings.limits, cancel };
+        let site = Site { cache: apart::CACHE.into(), ..site };
         Ok(BridgeSession::new(connection, site, terms))
     }
 

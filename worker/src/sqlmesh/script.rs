@@ -20,6 +20,7 @@ const FILES: &[(&str, &str)] = package![
     "__init__.py",
     "__main__.py",
     "applying.py",
+    "bounds.py",
     "console.py",
     "faults.py",
     "job.py",

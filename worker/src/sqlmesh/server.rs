@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::apart::Apart;
 use super::linux::{self, MARK, Mark};
 use super::script;
 use super::tail::Tail;
@@ -49,6 +50,8 @@ pub(super) struct Launch {
     pub(super) idle: Duration,
     /// After how long without word of this worker it ends.
     pub(super) silence: Duration,
+    /// The walls around it, where it runs a stranger's code.
+    pub(super) apart: Option<Apart>,
 }
 
 /// Why a fork server did not start.
@@ -158,7 +161,16 @@ impl Server {
 }
 
 fn command(launch: &Launch, mark: &Mark) -> Command {
-    let mut command = Command::new(&launch.python);
+    let mut command = match &launch.apart {
+        None => Command::new(&launch.python),
+        Some(apart) => {
+            let package = launch.scripts.join(script::PACKAGE);
+            let (program, arguments) = apart.command(&launch.python, &package);
+            let mut command = Command::new(program);
+            command.args(arguments);
+            command
+        }
+    };
     command
         .args(["-m", script::PACKAGE, "--socket"])
         .arg(&launch.socket)
@@ -166,6 +178,7 @@ fn command(launch: &Launch, mark: &Mark) -> Command {
         .arg(launch.max_jobs.to_string())
         .arg("--silence-s")
         .arg(launch.silence.as_secs_f64().to_string())
+        .args(launch.apart.as_ref().map(|_| "--bounded"))
         .current_dir(&launch.scripts)
         .env_clear()
         .envs(launch.environment.iter().map(|(name, value)| (name, value)))

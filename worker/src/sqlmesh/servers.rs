@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sluice::clock::Clock;
-use sluice::engine::EngineError;
+use sluice::engine::{EngineError, Fault};
 use tokio::sync::Mutex as AsyncMutex;
 
+use super::apart::{self, Apart};
 use super::connection::Connection;
 use super::server::{Launch, Server, StartError};
 
@@ -90,6 +91,42 @@ impl Servers {
         }
     }
 
+    /// A job's process in a server of its own, which runs a stranger's code apart. It ends with the
+    /// connection.
+    pub(super) async fn connect_apart(
+        &self,
+        python: &Path,
+        checkout: &Path,
+    ) -> Result<Connection, EngineError> {
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let door = self.common.folder.join(format!("{number}.door"));
+        std::fs::create_dir(&door).map_err(|error| broken("a socket's folder", error))?;
+        let can = tokio::task::spawn_blocking(apart::can_run_apart).await;
+        can.map_err(|error| broken("a probe", error))?.map_err(|why| {
+            // Another try would find the same: somebody is to be told.
+            let message = format!("this worker cannot run the code of a fork: {why}");
+            EngineError::Declared { class: Fault::Load, message, traceback: None }
+        })?;
+        let apart = Apart::new(checkout, &door).map_err(|error| broken("bwrap", error))?;
+        let launch = Launch {
+            python: python.to_owned(),
+            scripts: self.common.folder.clone(),
+            socket: door.join("sock"),
+            environment: apart::environment(),
+            max_jobs: 1,
+            start_within: self.common.start_within,
+            idle: self.common.idle,
+            silence: self.common.silence,
+            apart: Some(apart),
+        };
+        let server = Server::start(&launch).await;
+        let server = server.map_err(|error| broken("a Python apart", error))?;
+        let connection = Connection::open(server).await?;
+        // Nothing of the project has run yet, and none of it finds a folder of ours to write to.
+        std::fs::remove_dir_all(&door).map_err(|error| broken("a socket's folder", error))?;
+        Ok(connection)
+    }
+
     async fn server(&self, kind: &Kind) -> Result<Arc<Server>, EngineError> {
         let place = {
             let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
@@ -143,8 +180,13 @@ impl Servers {
             start_within: self.common.start_within,
             idle: self.common.idle,
             silence: self.common.silence,
+            apart: None,
         })
     }
+}
+
+fn broken(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> EngineError {
+    EngineError::Broken { what: format!("{what}: {error}"), source: Some(Box::new(error)) }
 }
 
 /// SQLMesh reads a personal configuration from its home. Each worker's may be another one, and its

@@ -65,6 +65,7 @@ fn source(base: &Sha, head: &Sha) -> Source {
         base_branch: "main".to_owned(),
         base: base.clone(),
         head: head.clone(),
+        confined: false,
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sluice::config::Config;
 use sluice::project::{Project, Python};
+use sluice_worker::sqlmesh::can_run_apart;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -22,7 +23,20 @@ pub(super) async fn check(config: &Config, findings: &mut Findings) {
     for project in &config.projects {
         python(project, findings).await;
     }
+    forks(findings).await;
     data_dir(&config.worker.data_dir, findings);
+}
+
+/// Whether the code of forks can be run here, when somebody asks for it.
+async fn forks(findings: &mut Findings) {
+    match tokio::task::spawn_blocking(can_run_apart).await {
+        Ok(Ok(())) => findings.good("forks", "their code can be run apart, on `/gate`"),
+        Ok(Err(why)) => {
+            let advice = "only where `/gate` is to run a fork's linter and unit tests";
+            findings.fair("forks", why, advice);
+        }
+        Err(error) => findings.fair("forks", error.to_string(), ""),
+    }
 }
 
 async fn git(findings: &mut Findings) {

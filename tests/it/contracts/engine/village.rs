@@ -75,6 +75,7 @@ impl Village {
             base_branch: "main".to_owned(),
             base: self.base(),
             head: as_sha(&self.standin.pr(pr).unwrap().head),
+            confined: false,
         }
     }
 

@@ -22,13 +22,17 @@ def main() -> int:
     arguments.add_argument("--socket", required=True)
     arguments.add_argument("--max-jobs", type=int, required=True)
     arguments.add_argument("--silence-s", type=float, required=True)
+    arguments.add_argument("--bounded", action="store_true")
     options = arguments.parse_args()
 
     os.environ.setdefault("MAX_FORK_WORKERS", "1")
     os.environ.setdefault("SQLMESH__DISABLE_ANONYMIZED_ANALYTICS", "true")
     # Only this package was wanted from the folder it lies in; a project has its own imports.
     home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    from sluice_bridge import preload, server
+    from sluice_bridge import bounds, preload, server
+
+    if options.bounded:
+        bounds.keep()
 
     try:
         versions = preload.load()
