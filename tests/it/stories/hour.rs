@@ -80,9 +80,9 @@ async fn happens(town: &Town, pulls: &mut Vec<Pr>, event: usize) {
             town.alice.pushes(&pulls[place], &files).await.unwrap();
         }
         1 if event % 3 == 1 => pulls.push(opens(town, pulls.len()).await),
-        2 => drop(town.carol.approves(&pulls[event / 80]).await.unwrap()),
+        2 => _ = town.carol.approves(&pulls[event / 80]).await.unwrap(),
         nth if nth % 6 == 3 && nth < 75 => {
-            drop(town.mallory.approves(&pulls[place]).await.unwrap())
+            _ = town.mallory.approves(&pulls[place]).await.unwrap();
         }
         _ => {
             let anywhere = &pulls[TO_PROD + event * 7 % (PULLS - TO_PROD)];
