@@ -1,6 +1,6 @@
 //! An hour of a large monorepo: what 2,000 events may cost, of the 5,000 requests that GitHub
-//! allows and of the 500 that create content. An approval, a gate check and a deploy each have their
-//! bound in [`budget`](super::budget); here is what they come to.
+//! allows and of the 500 that create content. An approval, a gate check and a deploy each have
+//! their bound in [`budget`](super::budget); here is what they come to.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -69,8 +69,8 @@ async fn was_gated(town: &Town, number: usize) -> Pr {
     pr
 }
 
-/// Of 80 events three are pushes, 12 are reviews, one approves a change for production, now and then
-/// one opens a pull request, and the rest is talk.
+/// Of 80 events three are pushes, 12 are reviews, one approves a change for production, now and
+/// then one opens a pull request, and the rest is talk.
 async fn happens(town: &Town, pulls: &mut Vec<Pr>, event: usize) {
     let place = TO_PROD + event / 5 % (AT_WORK - TO_PROD);
     match event % 80 {
@@ -80,9 +80,9 @@ async fn happens(town: &Town, pulls: &mut Vec<Pr>, event: usize) {
             town.alice.pushes(&pulls[place], &files).await.unwrap();
         }
         1 if event % 3 == 1 => pulls.push(opens(town, pulls.len()).await),
-        2 => drop(town.carol.approves(&pulls[event / 80]).await.unwrap()),
+        2 => _ = town.carol.approves(&pulls[event / 80]).await.unwrap(),
         nth if nth % 6 == 3 && nth < 75 => {
-            drop(town.mallory.approves(&pulls[place]).await.unwrap())
+            _ = town.mallory.approves(&pulls[place]).await.unwrap();
         }
         _ => {
             let anywhere = &pulls[TO_PROD + event * 7 % (PULLS - TO_PROD)];
