@@ -100,6 +100,8 @@ labels! {
     Reason {
         /// Required approval is missing.
         NotApproved = "not_approved",
+        /// An approval of the owners of what is changed is missing.
+        OwnersMissing = "owners_missing",
         /// Required by the base branch's protection and not there.
         Blocked = "blocked",
         /// Conflicts with the base branch.

@@ -31,6 +31,8 @@ pub struct Project {
     pub approvals: Approvals,
     /// Whether an approval given for an older head counts.
     pub approval_on_old_head: OldHead,
+    /// Whether the owners of what is changed must have approved as well.
+    pub code_owners: OwnersApproval,
     /// Whether the repository holds other projects: check names then carry this one's.
     pub shares_repository: SharesRepository,
 }
@@ -60,6 +62,15 @@ pub enum OldHead {
     Refuse,
     /// As much as a current one, for teams that rely on GitHub's own dismissal rule.
     Accept,
+}
+
+/// What the CODEOWNERS file of the base branch is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnersApproval {
+    /// Nothing: it is GitHub's alone.
+    NotAsked,
+    /// An owner of each changed file that has owners must have approved.
+    Required,
 }
 
 /// Whether check names need the project's name to tell them apart.

@@ -91,6 +91,7 @@ fn facts(ask: &Ask) -> Result<Facts, GitHubError> {
         base_branch: "main".to_owned(),
         base: sha("b")?,
         base_project_tree: None,
+        ownership: sluice::github::Ownership::NotAsked,
         changed: Changed::Unknown,
         policy: PolicySha::new("policy").map_err(|_| nothing())?,
         reviews: Vec::new(),

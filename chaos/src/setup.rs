@@ -12,7 +12,7 @@ use sluice::lease::Timings;
 use sluice::names::{Login, ProjectName, Repository};
 use sluice::pipeline::Settings;
 use sluice::policy::{BotOptions, Policy};
-use sluice::project::{Approvals, OldHead, Project, Python, SharesRepository};
+use sluice::project::{Approvals, OldHead, OwnersApproval, Project, Python, SharesRepository};
 use sluice::queue::RetryPolicy;
 use sluice::queue::amqp::{AmqpQueue, AmqpSettings, DeliveryLimits};
 use sluice::redact::Redactor;
@@ -117,6 +117,7 @@ impl Setup {
             max_sessions: 16,
             approvals: Approvals::AtLeast(1),
             approval_on_old_head: OldHead::Refuse,
+            code_owners: OwnersApproval::NotAsked,
             shares_repository: SharesRepository::No,
         })
     }

@@ -2,7 +2,7 @@
 
 use sluice::names::{ProjectName, Repository};
 use sluice::policy::Policy;
-use sluice::project::{Approvals, OldHead, Project, Python, SharesRepository};
+use sluice::project::{Approvals, OldHead, OwnersApproval, Project, Python, SharesRepository};
 
 /// Two projects of one repository, and one of another.
 pub(crate) fn projects() -> Vec<Project> {
@@ -23,6 +23,7 @@ pub(crate) fn projects() -> Vec<Project> {
         max_sessions: 1,
         approvals: Approvals::AtLeast(1),
         approval_on_old_head: OldHead::Refuse,
+        code_owners: OwnersApproval::NotAsked,
         shares_repository,
     })
     .collect()

@@ -12,6 +12,7 @@ mod installation;
 mod pulls;
 mod reply;
 mod repository;
+mod teams;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -48,6 +49,7 @@ fn account_routes() -> Router<Shared> {
     Router::new()
         .route("/rate_limit", get(on(repository::rate_limit)))
         .route("/user", get(on(repository::user)))
+        .route("/orgs/{org}/teams/{team}/members", get(on(teams::members)))
         .route("/app", get(on(repository::app)))
         .route("/app/hook/deliveries", get(on(deliveries::list)))
         .route("/app/hook/deliveries/{delivery}/attempts", post(on(deliveries::send_again)))
@@ -64,6 +66,7 @@ fn repository_routes() -> Router<Shared> {
         .route("/activity", get(on(repository::activity)))
         .route("/collaborators/{login}/permission", get(on(repository::permission)))
         .route("/contents/{*path}", get(on(repository::contents)))
+        .route("/git/blobs/{sha}", get(on(repository::blob)))
         .route("/commits/{sha}", get(on(repository::commit)))
         .route("/branches/{branch}", get(on(repository::branch)))
         .route("/rules/branches/{branch}", get(on(repository::branch_rules)))

@@ -19,6 +19,7 @@ mod queue;
 mod repository;
 mod request;
 mod review;
+mod team;
 mod time;
 
 use std::collections::{BTreeMap, HashMap};
@@ -45,6 +46,7 @@ pub use push::{Activity, ActivityType, Push};
 pub use repository::{Files, Repository, RepositoryName};
 pub use request::{RateLimit, RequestKind, RequestLog, RequestRecord};
 pub use review::{Review, ReviewState};
+pub use team::Team;
 pub use time::Clock;
 
 use crate::faults::Faults;
@@ -66,6 +68,8 @@ pub struct World {
     /// Which installation a token was made for.
     token_installations: HashMap<String, u64>,
     repositories: Vec<Repository>,
+    teams: Vec<Team>,
+    app_reads_members: bool,
     last_id: u64,
     deliveries: DeliveryLog,
     requests: RequestLog,
@@ -88,6 +92,8 @@ impl World {
             token_ends: HashMap::new(),
             token_installations: HashMap::new(),
             repositories: Vec::new(),
+            teams: Vec::new(),
+            app_reads_members: true,
             last_id: 1_000,
             deliveries: DeliveryLog::new(started),
             requests: RequestLog::default(),

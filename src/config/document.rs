@@ -32,9 +32,10 @@ pub(super) struct Node {
 pub(super) enum Value {
     Text(String),
     Integer(i64),
+    Flag(bool),
     List(Vec<Node>),
     Table(Table),
-    /// What no key takes: booleans, dates, fractions.
+    /// What no key takes: dates, fractions.
     Other,
 }
 
@@ -71,7 +72,8 @@ fn node_of(text: &str, value: Spanned<DeValue<'_>>) -> Node {
             Value::List(items.into_iter().map(|item| node_of(text, item)).collect())
         }
         DeValue::Table(table) => Value::Table(table_of(text, table)),
-        DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => Value::Other,
+        DeValue::Boolean(flag) => Value::Flag(flag),
+        DeValue::Float(_) | DeValue::Datetime(_) => Value::Other,
     };
     Node { origin, value }
 }

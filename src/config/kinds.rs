@@ -48,6 +48,16 @@ pub(super) fn choice<T: Copy>(words: &[(&str, T)]) -> impl FnOnce(&Node) -> Resu
     }
 }
 
+/// A yes or a no; a variable spells it as text.
+pub(super) fn flag(node: &Node) -> Result<bool, String> {
+    match (&node.value, &node.origin) {
+        (Value::Flag(flag), _) => Some(*flag),
+        (Value::Text(text), Origin::Variable(_)) => text.trim().parse().ok(),
+        _ => None,
+    }
+    .ok_or_else(|| "expected true or false".to_owned())
+}
+
 /// A whole number within bounds; a variable spells it as text.
 pub(super) fn count(least: u32, most: u32) -> impl FnOnce(&Node) -> Result<u32, String> {
     move |node| {

@@ -9,7 +9,7 @@ use super::document::{Node, Value};
 use super::kinds;
 use super::section::Section;
 use crate::names::{ProjectName, Repository};
-use crate::project::{Approvals, OldHead, Project, Python, SharesRepository};
+use crate::project::{Approvals, OldHead, OwnersApproval, Project, Python, SharesRepository};
 
 pub(super) fn projects(root: &mut Section<'_>, around: &Surroundings<'_>) -> Vec<Project> {
     let none_written = !root.has("project");
@@ -51,6 +51,7 @@ fn project(mut section: Section<'_>, around: &Surroundings<'_>) -> Option<Projec
     let words = [("refuse", OldHead::Refuse), ("accept", OldHead::Accept)];
     let approval_on_old_head =
         section.or("approval_on_old_head", kinds::choice(&words), OldHead::Refuse);
+    let code_owners = section.or("code_owners", code_owners, OwnersApproval::NotAsked);
     section.finish();
     Some(Project {
         name: name?,
@@ -63,6 +64,7 @@ fn project(mut section: Section<'_>, around: &Surroundings<'_>) -> Option<Projec
         max_sessions: usize::try_from(max_sessions).unwrap_or(1),
         approvals,
         approval_on_old_head,
+        code_owners,
         shares_repository: SharesRepository::No,
     })
 }
@@ -129,5 +131,12 @@ fn approvals(node: &Node) -> Result<Approvals, String> {
     let at_least = kinds::count(1, 100)(node).map(Approvals::AtLeast);
     at_least.or_else(|_| kinds::choice(&[("all", Approvals::All)])(node)).map_err(|_| {
         "expected a number from 1 to 100, or \"all\": how many approvers must approve".to_owned()
+    })
+}
+
+fn code_owners(node: &Node) -> Result<OwnersApproval, String> {
+    Ok(match kinds::flag(node)? {
+        true => OwnersApproval::Required,
+        false => OwnersApproval::NotAsked,
     })
 }

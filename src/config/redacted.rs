@@ -11,7 +11,7 @@ use super::{
     Account, Config, GitHubConfig, LeaseConfig, LeaseStore, QueueConfig, QueueStore, Secret,
     SecretSource,
 };
-use crate::project::{Approvals, OldHead, Project, Python};
+use crate::project::{Approvals, OldHead, OwnersApproval, Project, Python};
 use crate::redact::REDACTED;
 
 impl Config {
@@ -175,6 +175,8 @@ fn project(project: &Project) -> Table {
         OldHead::Accept => "accept",
     };
     shown.insert("approval_on_old_head".to_owned(), old_head.into());
+    let code_owners = project.code_owners == OwnersApproval::Required;
+    shown.insert("code_owners".to_owned(), code_owners.into());
     shown
 }
 

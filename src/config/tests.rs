@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::project::{Approvals, OldHead, Python, SharesRepository};
+use crate::project::{Approvals, OldHead, OwnersApproval, Python, SharesRepository};
 
 const BOTH: &[Role] = &[Role::Producer, Role::Worker];
 const SECRETS: [(&str, &str); 2] = [("SLUICE_WEBHOOK_SECRET", "hush"), ("GITHUB_TOKEN", "ghp_x")];
@@ -73,6 +73,7 @@ fn each_key_is_read() {
         max_sessions = 4
         approvals = "all"
         approval_on_old_head = "accept"
+        code_owners = true
         [[project]]
         name = "two"
         repository = "Acme/Mono"
@@ -95,6 +96,8 @@ fn each_key_is_read() {
     assert_eq!(two.python, Python::Interpreter("python3".into()));
     assert_eq!((one.approvals, two.approvals), (Approvals::All, Approvals::AtLeast(2)));
     assert_eq!(one.approval_on_old_head, OldHead::Accept);
+    let owners = [one.code_owners, two.code_owners];
+    assert_eq!(owners, [OwnersApproval::Required, OwnersApproval::NotAsked]);
     assert_eq!(one.shares_repository, SharesRepository::Yes);
     assert_eq!(two.shares_repository, SharesRepository::Yes);
 }
@@ -190,6 +193,7 @@ fn a_project_is_complete_and_stays_inside_its_repository() {
         ("python = \"p\"\nrequirements = \"r\"", "there is requirements too"),
         ("approvals = 0", "or \"all\": how many approvers"),
         ("approval_on_old_head = \"yes\"", "expected \"refuse\" or \"accept\""),
+        ("code_owners = \"true\"", "project[0].code_owners (line 2): expected true or false"),
         ("pass_env = \"A\"", "project[0].pass_env (line 2): expected a list"),
         ("token = \"t\"", "project[0].token (line 2): unknown key"),
     ];

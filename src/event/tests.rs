@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::names::Repository;
-use crate::project::{Approvals, OldHead, Python};
+use crate::project::{Approvals, OldHead, OwnersApproval, Python};
 
 const HEAD: &str = "ab00000000000000000000000000000000000001";
 
@@ -21,6 +21,7 @@ fn project(name: &str, repository: &str, shares_repository: SharesRepository) ->
         max_sessions: 1,
         approvals: Approvals::AtLeast(1),
         approval_on_old_head: OldHead::Refuse,
+        code_owners: OwnersApproval::NotAsked,
         shares_repository,
     }
 }

@@ -14,10 +14,12 @@ use crate::outcome::Conclusion;
 
 mod deployment;
 mod open;
+mod owners;
 mod report;
 
 pub use deployment::{DeploymentId, DeploymentState, DeploymentWrite};
 pub use open::{MergedPull, OpenCheck, OpenPull, OpenPulls, Page, Redelivered};
+pub use owners::{Members, Owned, OwnedFiles, Owner, Ownership, Team};
 pub use report::{Attempt, CheckWrite, CommentWrite, Report, ReportError, Reported};
 
 /// GitHub, or what stands in for it.
@@ -88,6 +90,8 @@ pub struct Ask {
     pub command: Option<NodeId>,
     /// Whether all changed files are wanted, also where they are not among the first hundred.
     pub files: bool,
+    /// Whether it is wanted who owns them.
+    pub owners: bool,
     /// On behalf of which job, for what is counted; `None` outside any.
     pub job: Option<JobRef>,
     /// Whether a merge waits for it: prod runs the head. It goes before everything else.
@@ -126,6 +130,8 @@ pub struct Facts {
     pub base_project_tree: Option<Sha>,
     /// What it changes, against what it branched off.
     pub changed: Changed,
+    /// Whom that belongs to.
+    pub ownership: Ownership,
     /// What the policy at `base` is read from: changes exactly when the configuration files do.
     pub policy: PolicySha,
     /// All reviews, oldest first.
@@ -190,6 +196,8 @@ pub struct Review {
     pub commit: Option<Sha>,
     /// When, in milliseconds since 1970, by GitHub's clock in whole seconds.
     pub submitted_ms: u64,
+    /// Whether its author may push to the repository.
+    pub may_push: bool,
 }
 
 /// A review's opinion.

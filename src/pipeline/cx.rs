@@ -19,7 +19,7 @@ use crate::observe::{Event, JobRef, What};
 use crate::outcome::{Reason, Refusal, Stage, StageOutcome, Stop};
 use crate::pipeline::Deps;
 use crate::policy::Policy;
-use crate::project::{Project, SharesRepository};
+use crate::project::{OwnersApproval, Project, SharesRepository};
 use crate::queue::QueueError;
 use crate::redact::Redactor;
 
@@ -136,13 +136,16 @@ impl Cx<'_> {
 
     /// What GitHub is asked about the pull request.
     pub(crate) fn ask(&self, command: Option<&NodeId>) -> Ask {
+        let minds_owners = self.project.code_owners == OwnersApproval::Required;
         Ask {
             repository: self.project.repository.clone(),
             pr: self.job.pr,
             path: self.project.path.clone(),
             marker: crate::render::comment::marker(&self.project),
             command: command.cloned(),
-            files: !self.project.path.is_empty() || self.shares_repository(),
+            files: !self.project.path.is_empty() || self.shares_repository() || minds_owners,
+            // One that only finds the projects that are concerned judges nothing.
+            owners: minds_owners && !self.envelope.spread,
             job: Some(self.job.clone()),
             urgent: self.urgent.load(Ordering::Relaxed),
         }

@@ -25,6 +25,7 @@ use crate::policy::approval::{self, Approval};
 use crate::policy::clearance::{self, Question};
 use crate::policy::concern::concerns;
 use crate::policy::files;
+use crate::policy::owners::{self, Owners};
 use crate::policy::{BotOptions, Policy};
 use crate::project::Project;
 use crate::render::checks::{self, CheckKind, Said};
@@ -36,12 +37,21 @@ pub(crate) use crate::pipeline::standing::{
     GateState, about_the_preview, gate_state, result_before,
 };
 
-impl Ended for Approval {
+/// What approvers and owners said.
+struct Opinions {
+    approval: Approval,
+    owners: Owners,
+}
+
+impl Opinions {
+    fn are_missing(&self) -> bool {
+        matches!(self.approval, Approval::Missing { .. }) || self.owners.are_missing()
+    }
+}
+
+impl Ended for Opinions {
     fn ended(&self) -> StageOutcome {
-        match self {
-            Self::Missing { .. } => StageOutcome::Refused,
-            _ => StageOutcome::Ok,
-        }
+        if self.are_missing() { StageOutcome::Refused } else { StageOutcome::Ok }
     }
 }
 
@@ -94,9 +104,11 @@ pub(crate) async fn judge(
     cx.tell(What::Judged { head: facts.head.clone(), environment });
     let seen = facts;
     let facts = &about_the_preview(facts, &cx.project, &cx.deps.settings.seal);
-    let approval =
-        cx.stage(Stage::Approval, async { Ok(approval::decide(facts, policy, &cx.project)) });
-    let approval = approval.await?;
+    let opinions = cx.stage(Stage::Approval, async {
+        let approval = approval::decide(facts, policy, &cx.project);
+        Ok(Opinions { approval, owners: owners::decide(facts, policy, &cx.project) })
+    });
+    let opinions = opinions.await?;
     let gate = gate_state(facts, &cx.project, &cx.deps.settings.seal);
     let gate = left_open::gate(cx, facts, board, gate).await;
     if facts.fork {
@@ -104,20 +116,19 @@ pub(crate) async fn judge(
     } else if gate == GateState::Missing {
         ask_for_gate(cx, facts, policy, board).await?;
     }
-    if !policy.approvers.is_empty() {
+    if !policy.approvers.is_empty() || opinions.owners != Owners::NotAsked {
         let edited = files::changed(&cx.project, &facts.changed);
-        let said = checks::approval(&approval);
-        board.say(
-            CheckKind::Approval,
-            checks::with_changed_policy(said, &edited, &facts.base_branch),
-        );
+        let said = checks::approval(&opinions.approval);
+        let branch = &facts.base_branch;
+        let said = checks::with_owners(said, &opinions.owners, &facts.ownership, branch);
+        board.say(CheckKind::Approval, checks::with_changed_policy(said, &edited, branch));
     }
     let next = match &gate {
         GateState::Missing | GateState::Running if !facts.fork => {
             await_gate(facts, policy, board);
             Next::Checking
         }
-        _ if facts != seen && matches!(approval, Approval::Missing { .. }) => {
+        _ if facts != seen && opinions.are_missing() => {
             let why = vec![approve_again()];
             if !deploy_is_under_way(cx, facts) && !deploy_asks_for_approval(facts, &cx.project) {
                 board.say(CheckKind::Deploy, deploy::refused(&why));

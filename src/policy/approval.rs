@@ -3,11 +3,10 @@
 //! Owns which review counts (BEHAVIOUR "Approval"). Refuses to know what is deployed for it.
 
 use super::Policy;
-use super::signal;
-use super::words::quoted;
-use crate::github::{Facts, Review, ReviewState};
+use super::voice::{Voice, Voices};
+use crate::github::Facts;
 use crate::names::Login;
-use crate::project::{Approvals, OldHead, Project};
+use crate::project::{Approvals, Project};
 
 /// What the required approvers said of the current head.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,20 +41,15 @@ pub fn decide(facts: &Facts, policy: &Policy, project: &Project) -> Approval {
     if policy.approvers.is_empty() {
         return Approval::NotRequired;
     }
-    let commander = signal::commander(facts, policy, None).ok();
+    let voices = Voices::of(facts, policy, project);
     let (mut by, mut could, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     for approver in distinct(&policy.approvers) {
-        let voice = Voice::of(approver, facts, project.approval_on_old_head);
-        let commands = commander.as_ref() == Some(approver) && voice.leaves_room_for_a_command();
-        match voice {
+        match voices.voice(approver) {
             Voice::Author => {}
-            Voice::Approves => by.push(approver.clone()),
-            _ if commands => by.push(approver.clone()),
+            Voice::Approves(_) => by.push(approver.clone()),
             _ => could.push(approver.clone()),
         }
-        if !by.contains(approver) {
-            notes.extend(voice.note(approver));
-        }
+        notes.extend(voices.note(approver));
     }
     let needed = needed(project.approvals, by.len() + could.len());
     if by.len() >= needed as usize {
@@ -89,77 +83,4 @@ fn distinct(approvers: &[Login]) -> Vec<&Login> {
         }
     }
     seen
-}
-
-/// What one required approver's newest opinion comes to.
-enum Voice<'a> {
-    Author,
-    Silent,
-    Approves,
-    ApprovedOlder(Option<&'a str>),
-    AskedForChanges(OfHead),
-    WasDismissed(OfHead),
-}
-
-/// Whether an opinion was about the head that is current now.
-#[derive(PartialEq)]
-enum OfHead {
-    Current,
-    Older,
-}
-
-impl<'a> Voice<'a> {
-    fn of(approver: &Login, facts: &'a Facts, old_head: OldHead) -> Self {
-        if facts.author.as_ref() == Some(approver) {
-            return Self::Author;
-        }
-        let Some(review) = latest_opinion(&facts.reviews, approver) else {
-            return Self::Silent;
-        };
-        let current = review.commit.as_ref() == Some(&facts.head);
-        let of_head = if current { OfHead::Current } else { OfHead::Older };
-        match review.state {
-            ReviewState::Approved if current || old_head == OldHead::Accept => Self::Approves,
-            ReviewState::Approved => Self::ApprovedOlder(review.commit.as_ref().map(|c| c.short())),
-            ReviewState::ChangesRequested => Self::AskedForChanges(of_head),
-            ReviewState::Dismissed => Self::WasDismissed(of_head),
-            ReviewState::Commented | ReviewState::Pending => Self::Silent,
-        }
-    }
-
-    /// Reviews carry no time here, so a command cannot be told to be newer than a no to this very
-    /// head: then the no stands. A no to an older head was answered by the push that came after.
-    fn leaves_room_for_a_command(&self) -> bool {
-        !matches!(
-            self,
-            Self::Author
-                | Self::AskedForChanges(OfHead::Current)
-                | Self::WasDismissed(OfHead::Current)
-        )
-    }
-
-    fn note(&self, approver: &Login) -> Option<String> {
-        let who = quoted(approver.as_str());
-        match self {
-            Self::Author => Some(format!("{who} is the author")),
-            Self::Silent | Self::Approves => None,
-            Self::ApprovedOlder(Some(head)) => {
-                Some(format!("{who} approved an older head ({head})"))
-            }
-            Self::ApprovedOlder(None) => Some(format!("{who} approved a head that is gone")),
-            Self::AskedForChanges(_) => Some(format!("{who} asked for changes")),
-            Self::WasDismissed(_) => Some(format!("{who}'s review was dismissed")),
-        }
-    }
-}
-
-/// The newest review of `who` that has an opinion, or had one before it was dismissed.
-fn latest_opinion<'a>(reviews: &'a [Review], who: &Login) -> Option<&'a Review> {
-    reviews.iter().rev().find(|review| {
-        review.author.as_ref() == Some(who)
-            && matches!(
-                review.state,
-                ReviewState::Approved | ReviewState::ChangesRequested | ReviewState::Dismissed
-            )
-    })
 }

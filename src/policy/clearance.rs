@@ -5,6 +5,7 @@
 
 use super::Policy;
 use super::approval::{self, Approval};
+use super::owners;
 use super::signal::{self, Signal};
 use super::words::quoted;
 use crate::github::{Facts, PrState, Role};
@@ -89,6 +90,8 @@ pub fn decide(question: &Question<'_>) -> Result<Cleared, Vec<Refusal>> {
     let approval = approval::decide(facts, policy, project);
     let asked = signal::decide(facts, policy, project, question.role);
     refusals.extend(not_approved(&approval));
+    let owners = owners::decide(facts, policy, project);
+    refusals.extend(owners::not_approved(&owners, &facts.base_branch));
     refusals.extend(unsaid(asked.as_ref().err(), &refusals));
     refusals.extend(gate(question));
     match asked {

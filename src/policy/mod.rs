@@ -5,12 +5,15 @@
 
 pub mod approval;
 pub mod clearance;
+pub mod code_owners;
 pub mod concern;
 pub mod files;
 pub mod mergeability;
+pub mod owners;
 pub mod signal;
 #[cfg(test)]
 mod tests;
+mod voice;
 mod words;
 
 use serde::{Deserialize, Serialize};

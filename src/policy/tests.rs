@@ -7,6 +7,7 @@ mod concern;
 mod facts_table;
 mod mergeability;
 mod oracle;
+mod owners;
 mod signal;
 
 use crate::outcome::{Reason, Refusal};

@@ -8,6 +8,7 @@ pub use super::gate::{
 };
 use super::markdown::{code, cut, fenced, foreign, sentence};
 use super::models;
+pub use super::owners::with_owners;
 use crate::engine::Plan;
 use crate::github::CheckStatus;
 use crate::names::Sha;

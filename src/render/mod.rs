@@ -9,5 +9,6 @@ pub mod deploy;
 mod gate;
 pub mod markdown;
 mod models;
+mod owners;
 #[cfg(test)]
 mod tests;

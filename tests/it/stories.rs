@@ -17,6 +17,7 @@ mod merges;
 mod monorepo;
 mod once;
 mod order;
+mod owners;
 mod reserved;
 mod secrets;
 mod sweep;

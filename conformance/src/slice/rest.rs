@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use super::openapi::{closed, components, followed, reduced};
 
 /// Method and path, as the description has them.
-const WANTED: [&str; 35] = [
+const WANTED: [&str; 37] = [
     "DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}",
     "GET /app",
     "GET /app/hook/deliveries",
+    "GET /orgs/{org}/teams/{team_slug}/members",
     "GET /rate_limit",
     "GET /repos/{owner}/{repo}",
     "GET /repos/{owner}/{repo}/activity",
@@ -24,6 +25,7 @@ const WANTED: [&str; 35] = [
     "GET /repos/{owner}/{repo}/contents/{path}",
     "GET /repos/{owner}/{repo}/deployments",
     "GET /repos/{owner}/{repo}/deployments/{deployment_id}/statuses",
+    "GET /repos/{owner}/{repo}/git/blobs/{file_sha}",
     "GET /repos/{owner}/{repo}/installation",
     "GET /repos/{owner}/{repo}/issues/comments/{comment_id}",
     "GET /repos/{owner}/{repo}/issues/{issue_number}/comments",

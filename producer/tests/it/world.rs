@@ -16,7 +16,7 @@ use sluice::ledger::Processed;
 use sluice::metrics::Metrics;
 use sluice::names::{DeliveryId, ProjectName, Repository};
 use sluice::observe::{Event, Observer, What};
-use sluice::project::{Approvals, OldHead, Project, Python, SharesRepository};
+use sluice::project::{Approvals, OldHead, OwnersApproval, Project, Python, SharesRepository};
 use sluice::queue::{Deliveries, Queue, QueueError, Route, Waiting};
 use sluice_producer::{Deps, Limits, Settings, serve};
 use sluice_service::{Bound, RecentDeliveries};
@@ -267,6 +267,7 @@ pub(crate) fn project(name: &str) -> Project {
         max_sessions: 1,
         approvals: Approvals::AtLeast(1),
         approval_on_old_head: OldHead::Refuse,
+        code_owners: OwnersApproval::NotAsked,
         shares_repository: SharesRepository::No,
     }
 }

@@ -83,6 +83,15 @@ impl TreeEntry {
         })
     }
 
+    /// In bytes; of a folder, 0.
+    async fn size(&self, context: &Context<'_>) -> async_graphql::Result<usize> {
+        with_world(context, |world| {
+            let object = world.repository(&self.home)?.git.object(&self.oid.0)?;
+            let file = object.filter(|object| object.kind == ObjectKind::Blob);
+            Ok(file.map_or(0, |file| file.content.len()))
+        })
+    }
+
     async fn object(&self, context: &Context<'_>) -> async_graphql::Result<Option<GitObject>> {
         with_world(context, |world| GitObject::find(world.repository(&self.home)?, &self.oid.0))
     }

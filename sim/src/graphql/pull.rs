@@ -62,6 +62,7 @@ pub(crate) struct PullRequestReview {
     author: Option<Actor>,
     body: String,
     submitted_at: DateTime,
+    author_can_push_to_repository: bool,
     #[graphql(skip)]
     pr: Pr,
     #[graphql(skip)]
@@ -126,6 +127,12 @@ impl PullRequest {
         Ok(*self.merge_state.get_or_init(|| state))
     }
 
+    fn may_push(&self, world: &World, review: &world::Review) -> bool {
+        let home = world.repository(&self.pr.repository).ok();
+        let author = review.author.as_deref().filter(|login| world.user(login).is_some());
+        home.zip(author).is_some_and(|(home, login)| home.role_of(login) >= world::Role::Write)
+    }
+
     fn shown<'a>(
         &self,
         world: &World,
@@ -139,6 +146,7 @@ impl PullRequest {
                 author: review.author.as_deref().and_then(|it| Actor::by_login(world, it)),
                 body: review.body.clone(),
                 submitted_at: DateTime(review.submitted_at),
+                author_can_push_to_repository: self.may_push(world, review),
                 pr: self.pr.clone(),
                 commit_oid: review.commit.clone(),
             })

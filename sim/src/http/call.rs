@@ -111,6 +111,16 @@ impl Call {
         Reply::ok(Value::Array(items)).with_link(link)
     }
 
+    /// Like `page`, of what belongs to no repository: `address` is the list's own.
+    pub(super) fn page_at(&self, address: &str, items: Vec<Value>) -> Reply {
+        let (items, link) = self.cut_at(address, items);
+        Reply::ok(Value::Array(items)).with_link(link)
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Like `page`, wrapped as `{total_count, <name>: [...]}`.
     pub(super) fn counted_page(
         &self,
@@ -131,6 +141,10 @@ impl Call {
         home: &Repository,
         items: Vec<Value>,
     ) -> (Vec<Value>, Option<String>) {
+        self.cut_at(&format!("{}/repositories/{}{}", world.url(), home.id, self.path), items)
+    }
+
+    fn cut_at(&self, address: &str, items: Vec<Value>) -> (Vec<Value>, Option<String>) {
         let number = |name| self.query(name).and_then(|text| text.parse::<usize>().ok());
         let per_page = number("per_page").unwrap_or(DEFAULT_PER_PAGE).clamp(1, MOST_PER_PAGE);
         let page = number("page").unwrap_or(1).max(1);
@@ -143,7 +157,6 @@ impl Call {
             .map(|(name, value)| format!("{name}={value}&"))
             .collect();
         let to = |page: usize, relation: &str| {
-            let address = format!("{}/repositories/{}{}", world.url(), home.id, self.path);
             format!("<{address}?{others}page={page}>; rel=\"{relation}\"")
         };
         let mut links = Vec::new();

@@ -14,15 +14,19 @@ pub(super) fn is_for_the_app(path: &str) -> bool {
 }
 
 /// What sluice asks its App to be given.
-fn permissions() -> Value {
-    json!({
+fn permissions(world: &World) -> Value {
+    let mut granted = json!({
         "checks": "write",
         "contents": "write",
         "deployments": "write",
         "issues": "write",
         "metadata": "read",
         "pull_requests": "write",
-    })
+    });
+    if world.app_reads_members() {
+        granted["members"] = "read".into();
+    }
+    granted
 }
 
 pub(super) fn show(world: &mut World, call: &Call) -> Result<Reply, WorldError> {
@@ -40,7 +44,7 @@ pub(super) fn show(world: &mut World, call: &Call) -> Result<Reply, WorldError> 
         "app_slug": app.slug,
         "target_id": account["id"],
         "target_type": account["type"],
-        "permissions": permissions(),
+        "permissions": permissions(world),
         "events": [
             "check_run", "check_suite", "issue_comment", "pull_request", "pull_request_review",
         ],
@@ -59,7 +63,7 @@ pub(super) fn make_token(world: &mut World, call: &Call) -> Result<Reply, WorldE
     Ok(Reply::created(json!({
         "token": minted.token,
         "expires_at": shape::time(minted.ends),
-        "permissions": permissions(),
+        "permissions": permissions(world),
         "repository_selection": "all",
     })))
 }

@@ -96,6 +96,27 @@ pub(super) fn contents(world: &mut World, call: &Call) -> Result<Reply, WorldErr
     })))
 }
 
+pub(super) fn blob(world: &mut World, call: &Call) -> Result<Reply, WorldError> {
+    let home = world.repository(&call.repository())?;
+    let sha = call.text("sha")?;
+    let object = home.git.object(sha)?.filter(|object| object.oid.as_str() == sha);
+    let object = object.ok_or(WorldError::NotFound)?;
+    Ok(Reply::ok(json!({
+        "sha": sha,
+        "node_id": format!("B_{sha}"),
+        "size": object.content.len(),
+        "url": format!("{}/repos/{}/git/blobs/{sha}", world.url(), home.name),
+        "content": in_lines(&STANDARD.encode(&object.content)),
+        "encoding": "base64",
+    })))
+}
+
+/// As GitHub breaks it.
+fn in_lines(text: &str) -> String {
+    let lines = text.as_bytes().chunks(60).map(|line| String::from_utf8_lossy(line) + "\n");
+    lines.collect()
+}
+
 pub(super) fn commit(world: &mut World, call: &Call) -> Result<Reply, WorldError> {
     let home = world.repository(&call.repository())?;
     let revision = call.text("sha")?;

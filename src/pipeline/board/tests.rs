@@ -81,6 +81,7 @@ fn board(answers: Vec<Result<Reported, ReportError>>) -> (Arc<Scripted>, Shared)
         marker: "<!-- ours -->".to_owned(),
         command: None,
         files: false,
+        owners: false,
         job: None,
         urgent: false,
     };

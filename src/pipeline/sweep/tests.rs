@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::project::{Approvals, OldHead, Python, SharesRepository};
+use crate::project::{Approvals, OldHead, OwnersApproval, Python, SharesRepository};
 use crate::render::checks::Said;
 
 fn project(shares_repository: SharesRepository) -> Project {
@@ -17,6 +17,7 @@ fn project(shares_repository: SharesRepository) -> Project {
         max_sessions: 1,
         approvals: Approvals::AtLeast(1),
         approval_on_old_head: OldHead::Refuse,
+        code_owners: OwnersApproval::NotAsked,
         shares_repository,
     }
 }

@@ -4,11 +4,12 @@
 //! with nothing said about it. The policy: carol and dave are required approvers, `/deploy` is on.
 
 use crate::github::{
-    Changed, CommandFacts, Facts, MergeMethod, MergeState, PrState, Review, ReviewState,
+    Changed, CommandFacts, Facts, Members, MergeMethod, MergeState, Owned, OwnedFiles, Owner,
+    Ownership, PrState, Review, ReviewState, Team,
 };
 use crate::names::{Login, NodeId, PolicySha, PrNumber, ProjectName, Repository, Sha};
 use crate::policy::{BotOptions, Policy};
-use crate::project::{Approvals, OldHead, Project, Python, SharesRepository};
+use crate::project::{Approvals, OldHead, OwnersApproval, Project, Python, SharesRepository};
 use crate::seal::{self, GateOutcome, GateResult};
 
 pub(super) const HEAD: &str = "c0ffee";
@@ -44,6 +45,7 @@ pub(super) fn facts() -> Facts {
         base: sha(BASE),
         base_project_tree: Some(sha("7ee")),
         changed: Changed::Unknown,
+        ownership: Ownership::NotAsked,
         policy: PolicySha::new("90110").unwrap(),
         reviews: vec![],
         merge_state: MergeState::Clean,
@@ -59,13 +61,39 @@ impl Facts {
     /// One more review, the newest.
     pub(super) fn review(mut self, who: &str, state: ReviewState, head: &str) -> Self {
         let author = (who != "ghost").then(|| login(who));
-        self.reviews.push(Review { author, state, commit: Some(sha(head)), submitted_ms: 1 });
+        self.reviews.push(Review {
+            author,
+            state,
+            commit: Some(sha(head)),
+            submitted_ms: 1,
+            may_push: true,
+        });
         self
     }
 
     /// Carol's approval of the head.
     pub(super) fn approved(self) -> Self {
         self.review("carol", ReviewState::Approved, HEAD)
+    }
+
+    /// Files that belong to these owners, group by group, as CODEOWNERS of the base has it.
+    pub(super) fn owned(mut self, groups: &[(&str, &[&str])]) -> Self {
+        let group = |(files, owners): &(&str, &[&str])| OwnedFiles {
+            files: files.split(' ').map(str::to_owned).collect(),
+            owners: owners.iter().map(|owner| named(owner)).collect(),
+        };
+        let groups = groups.iter().map(group).collect();
+        let place = Some(".github/CODEOWNERS".to_owned());
+        self.ownership = Ownership::Known(Owned { place, groups, ..Owned::default() });
+        self
+    }
+
+    /// A team of theirs, and who is in it.
+    pub(super) fn team(mut self, slug: &str, members: Members) -> Self {
+        if let Ownership::Known(owned) = &mut self.ownership {
+            owned.teams.insert(Team::new("acme", slug), members);
+        }
+        self
     }
 
     /// A `/deploy` that was written after the head was pushed.
@@ -86,6 +114,19 @@ impl Facts {
         change(&mut self);
         self
     }
+}
+
+/// An owner as it is written: `@dave`, `@acme/data`, `me@example.com`.
+pub(super) fn named(owner: &str) -> Owner {
+    match (owner.strip_prefix('@'), owner.strip_prefix("@acme/")) {
+        (_, Some(slug)) => Owner::Team(Team::new("acme", slug)),
+        (Some(login), None) => Owner::User(Login::new(login)),
+        (None, None) => Owner::Email(owner.to_owned()),
+    }
+}
+
+pub(super) fn members(logins: &[&str]) -> Members {
+    Members::Are(logins.iter().map(|one| login(one)).collect())
 }
 
 pub(super) fn policy(approvers: &[&str]) -> Policy {
@@ -133,6 +174,7 @@ pub(super) fn project() -> Project {
         max_sessions: 1,
         approvals: Approvals::AtLeast(1),
         approval_on_old_head: OldHead::Refuse,
+        code_owners: OwnersApproval::NotAsked,
         shares_repository: SharesRepository::No,
     }
 }

@@ -1,6 +1,8 @@
 //! The rules of "Approval" and "Deploy signal" written a second time, naively, and judged over
 //! generated pull requests, beside what has to hold of every verdict.
 
+mod cases;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -9,17 +11,19 @@ use proptest::sample::Index;
 use super::facts_table::*;
 use super::reasons;
 use crate::github::{
-    CommandFacts, Facts, MergeState, PrState, Review, ReviewDecision, ReviewState, Role,
+    Facts, Members, MergeState, Owner, Ownership, PrState, Review, ReviewDecision, ReviewState,
+    Role,
 };
-use crate::names::{Login, PolicySha, ProjectName, Sha};
+use crate::names::{Login, Sha};
 use crate::outcome::{Reason, Refusal};
 use crate::policy::Policy;
 use crate::policy::clearance::{Cleared, Question, decide};
 use crate::policy::mergeability::{self, Mergeability};
 use crate::policy::signal::Signal;
-use crate::project::{Approvals, OldHead, Project};
+use crate::project::{Approvals, OldHead, OwnersApproval, Project};
 use crate::seal::{GateOutcome, GateResult};
 use ReviewState::{Approved, ChangesRequested, Commented, Dismissed, Pending};
+use cases::{case, person};
 
 /// All that a verdict is made of.
 #[derive(Debug, Clone)]
@@ -90,6 +94,42 @@ fn says_yes(case: &Case, who: &str) -> bool {
     }
 }
 
+/// Whether somebody's yes is one that an owner may give.
+fn owner_says_yes(case: &Case, who: &Login) -> bool {
+    let theirs = |review: &&Review| {
+        review.author.as_ref() == Some(who) && !matches!(review.state, Commented | Pending)
+    };
+    let last = case.facts.reviews.iter().rfind(theirs);
+    let is_review = last.is_some_and(|review| {
+        let is_current = review.commit.as_ref() == Some(&case.facts.head);
+        let old_counts = case.project.approval_on_old_head == OldHead::Accept;
+        review.state == Approved && (is_current || old_counts)
+    });
+    let may = match is_review {
+        true => last.is_some_and(|review| review.may_push),
+        false => !case.policy.approvers.is_empty(),
+    };
+    case.facts.author.as_ref() != Some(who) && says_yes(case, &name(who)) && may
+}
+
+/// Whether an owner of each file that has owners says yes, where the project minds.
+fn is_approved_by_owners(case: &Case) -> bool {
+    if case.project.code_owners == OwnersApproval::NotAsked {
+        return true;
+    }
+    let Ownership::Known(owned) = &case.facts.ownership else { return false };
+    owned.groups.iter().all(|group| {
+        group.owners.iter().any(|owner| match owner {
+            Owner::User(login) => owner_says_yes(case, login),
+            Owner::Team(team) => match owned.teams.get(team) {
+                Some(Members::Are(all)) => all.iter().any(|one| owner_says_yes(case, one)),
+                _ => false,
+            },
+            Owner::Email(_) => false,
+        })
+    })
+}
+
 /// Whether the head may go to prod, in the words of the rules.
 fn may_go(case: &Case) -> bool {
     let Case { facts, policy, project, .. } = case;
@@ -120,141 +160,9 @@ fn may_go(case: &Case) -> bool {
         && case.asked == facts.head
         && ["main", "master"].contains(&facts.base_branch.as_str())
         && is_approved
+        && is_approved_by_owners(case)
         && is_asked_for
         && is_green
-}
-
-/// Mostly the first, sometimes another.
-fn mostly<T: Clone + std::fmt::Debug + 'static>(
-    first: T,
-    others: Vec<T>,
-) -> impl Strategy<Value = T> {
-    prop_oneof![6 => Just(first), 1 => prop::sample::select(others)]
-}
-
-fn person() -> impl Strategy<Value = Option<Login>> {
-    let who = prop::sample::select(vec!["alice", "carol", "CAROL", "dave", "Erin", "mallory", ""]);
-    who.prop_map(|who| (!who.is_empty()).then(|| login(who)))
-}
-
-fn review() -> impl Strategy<Value = Review> {
-    let state = mostly(Approved, vec![ChangesRequested, Commented, Dismissed, Pending]);
-    let commit = mostly(Some(sha(HEAD)), vec![Some(sha(OLD_HEAD)), None]);
-    let made = |(author, state, commit)| Review { author, state, commit, submitted_ms: 1 };
-    (person(), state, commit).prop_map(made)
-}
-
-fn command() -> impl Strategy<Value = Option<CommandFacts>> {
-    let body = mostly("/deploy", vec![" /deploy\n", "/gate", "/deploy now", "please /deploy", ""]);
-    let pushed = mostly(Some(1_000), vec![Some(2_000), Some(2_001), None]);
-    let made = |(author, body, edited, head_pushed_ms): (_, &str, _, _)| CommandFacts {
-        id: node("IC_1"),
-        author,
-        body: body.to_owned(),
-        edited,
-        created_ms: 2_000,
-        head_pushed_ms,
-    };
-    let one = (person(), body, mostly(false, vec![true]), pushed).prop_map(made);
-    prop::option::of(one)
-}
-
-fn any_facts() -> impl Strategy<Value = Facts> {
-    let merged = PrState::Merged(super::clearance::merged_commit());
-    let place = (
-        mostly(PrState::Open, vec![PrState::Closed, merged]),
-        mostly(false, vec![true]),
-        mostly("main", vec!["master", "develop", "Main"]),
-        mostly(Some(login("alice")), vec![Some(login("carol")), Some(login("DAVE")), None]),
-    );
-    let merge = (
-        mostly(false, vec![true]),
-        prop::sample::select(vec![
-            MergeState::Behind,
-            MergeState::Blocked,
-            MergeState::Clean,
-            MergeState::Dirty,
-            MergeState::Draft,
-            MergeState::HasHooks,
-            MergeState::Unknown,
-            MergeState::Unstable,
-        ]),
-        prop::option::of(prop::sample::select(vec![
-            ReviewDecision::Approved,
-            ReviewDecision::ChangesRequested,
-            ReviewDecision::ReviewRequired,
-        ])),
-        prop::collection::vec(prop::sample::select(vec!["ours", "theirs"]), 0..3),
-    );
-    let said = (prop::collection::vec(review(), 0..8), command());
-    type Place = (PrState, bool, &'static str, Option<Login>);
-    type Merging = (bool, MergeState, Option<ReviewDecision>, Vec<&'static str>);
-    type Talk = (Vec<Review>, Option<CommandFacts>);
-    let made = |(place, merge, (reviews, command)): (Place, Merging, Talk)| {
-        let (state, fork, base_branch, author) = place;
-        let (draft, merge_state, review_decision, pending) = merge;
-        Facts {
-            state,
-            fork,
-            base_branch: base_branch.to_owned(),
-            author,
-            draft,
-            merge_state,
-            review_decision,
-            required_pending: pending.into_iter().map(str::to_owned).collect(),
-            reviews,
-            command,
-            ..facts()
-        }
-    };
-    (place, merge, said).prop_map(made)
-}
-
-fn any_gate() -> impl Strategy<Value = Option<GateResult>> {
-    let passed = gate(GateOutcome::Passed);
-    let others = vec![
-        Some(gate(GateOutcome::NoChanges)),
-        Some(gate(GateOutcome::Failed)),
-        Some(GateResult { head: sha(OLD_HEAD), ..passed.clone() }),
-        Some(GateResult { policy: PolicySha::new("0ther").unwrap(), ..passed.clone() }),
-        Some(GateResult { project: ProjectName::new("lake").unwrap(), ..passed.clone() }),
-        None,
-    ];
-    mostly(Some(passed), others)
-}
-
-fn case() -> impl Strategy<Value = Case> {
-    let approvers = prop::sample::select(vec![
-        vec!["carol"],
-        vec!["carol", "dave"],
-        vec!["Carol", "carol", "DAVE", "erin"],
-        vec!["alice"],
-        vec![],
-    ]);
-    let approvals = mostly(
-        Approvals::AtLeast(1),
-        vec![Approvals::AtLeast(0), Approvals::AtLeast(2), Approvals::All],
-    );
-    let old_head = mostly(OldHead::Refuse, vec![OldHead::Accept]);
-    let role = prop::option::of(prop::sample::select(vec![
-        Role::None,
-        Role::Read,
-        Role::Triage,
-        Role::Write,
-        Role::Maintain,
-        Role::Admin,
-    ]));
-    let rules = (approvers, approvals, old_head, any::<(bool, bool)>());
-    let asked = mostly(sha(HEAD), vec![sha(OLD_HEAD)]);
-    (any_facts(), rules, role, asked, any_gate()).prop_map(|(facts, rules, role, asked, gate)| {
-        let (approvers, approvals, approval_on_old_head, (command, blocks)) = rules;
-        let policy = policy(&approvers).with(|bot| {
-            bot.enable_deploy_command = command;
-            bot.check_if_blocked_on_deploy_to_prod = blocks;
-        });
-        let project = Project { approvals, approval_on_old_head, ..project() };
-        Case { facts, policy, project, asked, role, gate }
-    })
 }
 
 /// Each person's last opinion, and nothing else, in the order in which they were given.
@@ -301,6 +209,7 @@ proptest! {
                     (facts.fork, Reason::Fork),
                     (asked != &facts.head, Reason::HeadMoved),
                     (!production, Reason::NotProduction),
+                    (!is_approved_by_owners(&case), Reason::OwnersMissing),
                 ];
                 for (holds, reason) in told {
                     let is_told = reasons.contains(&reason);
@@ -317,7 +226,7 @@ proptest! {
         let states = [Approved, ChangesRequested, Dismissed];
         for (author, state) in [Some(login("trent")), None].into_iter().zip(states) {
             let commit = Some(case.facts.head.clone());
-            reviews.insert(at, Review { author, state, commit, submitted_ms: 1 });
+            reviews.insert(at, Review { author, state, commit, submitted_ms: 1, may_push: true });
         }
         prop_assert_eq!(case.with_reviews(reviews).verdict(), case.verdict());
     }
@@ -326,7 +235,8 @@ proptest! {
     fn an_approval_taken_away_never_clears(case in case(), who in person(), at: Index) {
         let mut reviews = case.facts.reviews.clone();
         let commit = Some(case.facts.head.clone());
-        let approval = Review { author: who, state: Approved, commit, submitted_ms: 1 };
+        let (author, state) = (who, Approved);
+        let approval = Review { author, state, commit, submitted_ms: 1, may_push: true };
         reviews.insert(at.index(reviews.len() + 1), approval);
         if case.verdict().is_ok() {
             prop_assert!(case.with_reviews(reviews).verdict().is_ok());

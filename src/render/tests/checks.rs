@@ -2,9 +2,11 @@
 
 use super::views::*;
 use crate::engine::{LintReport, Plan, Progress, TestFailure, TestReport};
-use crate::github::CheckStatus;
+use crate::github::{CheckStatus, Owned, Owner, Ownership};
+use crate::names::Login;
 use crate::outcome::{Conclusion, Reason, Refusal};
 use crate::policy::approval::Approval;
+use crate::policy::owners::{Owners, Unapproved};
 use crate::project::SharesRepository;
 use crate::redact::Redactor;
 use crate::render::checks::{self, CheckKind, MOST_SUMMARY, PrEnvironment, Said};
@@ -67,6 +69,43 @@ fn approvals() {
         checks::approval(&missing(&["carol"], 2, &["dave"], &[])),
         checks::approval(&missing(&[], 1, &[], &["carol is the author"])),
         checks::approval(&Approval::NotRequired),
+    ]));
+}
+
+#[test]
+fn code_owners() {
+    let named = |owners: &[&str]| owners.iter().map(|one| Owner::User(Login::new(*one))).collect();
+    let unapproved = |file: &str, owners: &[&str], hopeless| Unapproved {
+        files: vec![file.to_owned(), "b.sql".to_owned()],
+        owners: named(owners),
+        notes: vec!["dave asked for changes".to_owned()],
+        hopeless,
+    };
+    let file = |place: Option<&str>, skipped: Vec<usize>| {
+        let place = place.map(str::to_owned);
+        let owned = Owned { place, skipped, ..Owned::default() };
+        Ownership::Known(owned)
+    };
+    let (plain, odd) =
+        (file(Some("CODEOWNERS"), vec![]), file(Some("CODEOWNERS"), (2..14).collect()));
+    let missing = Owners::Missing(vec![
+        unapproved("a.sql", &["dave", "erin"], false),
+        unapproved("@c.sql", &["alice"], true),
+    ]);
+    let given = || checks::approval(&Approval::Given { by: logins(&["carol"]) });
+    let nobody = || checks::approval(&Approval::NotRequired);
+    let by = Owners::Given { by: logins(&["dave"]) };
+    let unknown = Owners::Unknown("GitHub does not list all changed files".to_owned());
+    let need =
+        Approval::Missing { by: vec![], needed: 1, could: logins(&["carol"]), notes: vec![] };
+    insta::assert_snapshot!(read(&[
+        checks::with_owners(given(), &Owners::NotAsked, &plain, "main"),
+        checks::with_owners(given(), &by, &plain, "main"),
+        checks::with_owners(nobody(), &by, &plain, "main"),
+        checks::with_owners(given(), &Owners::Given { by: vec![] }, &file(None, vec![]), "main"),
+        checks::with_owners(given(), &missing, &odd, "main"),
+        checks::with_owners(checks::approval(&need), &missing, &plain, "main"),
+        checks::with_owners(nobody(), &unknown, &Ownership::NotAsked, "main"),
     ]));
 }
 

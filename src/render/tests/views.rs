@@ -4,7 +4,7 @@ use crate::engine::{Change, ModelChange, Plan, Purpose};
 use crate::lease::Owner;
 use crate::names::{Environment, JobId, Login, PrNumber, ProjectName, Repository, Sha};
 use crate::policy::{BotOptions, Policy};
-use crate::project::{Approvals, OldHead, Project, Python, SharesRepository};
+use crate::project::{Approvals, OldHead, OwnersApproval, Project, Python, SharesRepository};
 
 pub(super) fn sha(start: &str) -> Sha {
     Sha::new(format!("{start:0<40}")).unwrap()
@@ -26,6 +26,7 @@ pub(super) fn project(shares_repository: SharesRepository) -> Project {
         max_sessions: 1,
         approvals: Approvals::AtLeast(1),
         approval_on_old_head: OldHead::Refuse,
+        code_owners: OwnersApproval::NotAsked,
         shares_repository,
     }
 }

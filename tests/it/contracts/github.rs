@@ -8,5 +8,6 @@ mod effects;
 mod limits;
 mod merges;
 mod open;
+mod owners;
 mod reads;
 mod town;

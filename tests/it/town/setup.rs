@@ -14,7 +14,7 @@ use sluice::observe::Observers;
 use sluice::pause::MemoryPauses;
 use sluice::pipeline::{Deps, Settings};
 use sluice::policy::{BotOptions, Policy};
-use sluice::project::{Approvals, OldHead, Project, Python, SharesRepository};
+use sluice::project::{Approvals, OldHead, OwnersApproval, Project, Python, SharesRepository};
 use sluice::queue::RetryPolicy;
 use sluice::queue::memory::MemoryQueue;
 use sluice::redact::Redactor;
@@ -198,6 +198,7 @@ fn project() -> Project {
         max_sessions: 8,
         approvals: Approvals::AtLeast(1),
         approval_on_old_head: OldHead::Refuse,
+        code_owners: OwnersApproval::NotAsked,
         shares_repository: SharesRepository::No,
     }
 }

@@ -10,7 +10,7 @@ macro_rules! document {
 
 /// Everything a decision about a pull request is made of.
 pub(super) const FACTS: &str =
-    document!("facts", "head_checks", "contexts", "comments", "standing");
+    document!("facts", "head_checks", "contexts", "comments", "standing", "owners_files");
 /// What we wrote to a commit and its pull request.
 pub(super) const WRITTEN: &str = document!("written", "head_checks", "contexts", "comments");
 /// The next hundred checks and statuses of a commit.

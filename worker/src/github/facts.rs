@@ -17,6 +17,7 @@ use super::documents;
 use super::graphql::Problem;
 use super::limits::Failure;
 use super::meaning::{alias, folder, policy, project_tree, reviews, state};
+use super::owners::{ALIASES, Said};
 use super::patience::Tries;
 use super::shape::{self, Contexts, HeadCommit, Viewed, Written};
 use super::{HttpGitHub, rest};
@@ -67,17 +68,8 @@ impl HttpGitHub {
         let repository = viewed.repository.ok_or_else(|| unknown(ask))?;
         let mut pr = repository.pull_request.ok_or_else(|| unknown(ask))?;
         let head = pr.standing.head_ref_oid.clone();
-        let listed = std::mem::take(&mut pr.commits).into_vec();
-        // The list of commits lags behind a push, and is cut for very long pull requests.
-        let listed = listed.into_iter().map(|c| c.commit).find(|commit| commit.oid == head);
-        let mut commit = match listed {
-            Some(commit) => Some(commit),
-            None => self.written(ask, &head).await?.checks,
-        };
-        let mut required = Required::default();
-        if let Some(commit) = &mut commit {
-            self.required(ask, commit, &mut required).await?;
-        }
+        let (commit, mut required) =
+            self.of_head(ask, std::mem::take(&mut pr.commits), &head).await?;
         if missing.iter().any(is_unread_rule) {
             required.unread("the base branch's rules, which this account may not read");
         }
@@ -90,22 +82,33 @@ impl HttpGitHub {
         let target = pr.base_ref.as_ref().and_then(|base| base.target.as_ref());
         let base_project_tree = target
             .and_then(|base| project_tree(&ask.path, base.tree.as_ref()?, base.folder.as_ref()));
+        let author = pr.author.map(|author| author.login);
+        let reviews = pr.reviews.map(reviews).unwrap_or_default();
+        let said = Said {
+            base: target,
+            changed: &changed,
+            reviews: &reviews,
+            author: author.as_ref(),
+            is_commanded: command.is_some(),
+        };
+        let ownership = self.ownership(ask, &said).await?;
         Ok(Facts {
             policy: policy(target, &pr.base_ref_oid)?,
             base_project_tree,
             changed,
+            ownership,
             base: target.map_or_else(|| pr.base_ref_oid.clone(), |target| target.oid.clone()),
             required_pending: required.pending(pr.base_ref.as_ref()),
             state: state(&pr.standing, &ask.path)?,
             comment: self.sticky(ask, pr.comments).await?,
-            reviews: pr.reviews.map(reviews).unwrap_or_default(),
+            reviews,
             id: pr.id,
             repository_id: repository.id,
             number: PrNumber(pr.number),
             title: pr.title,
             draft: pr.is_draft,
             fork: pr.is_cross_repository,
-            author: pr.author.map(|author| author.login),
+            author,
             head,
             head_branch: pr.head_ref_name,
             base_branch: pr.base_ref_name,
@@ -114,6 +117,27 @@ impl HttpGitHub {
             checks,
             command,
         })
+    }
+
+    /// The newest commit, and what is known of its checks.
+    async fn of_head(
+        &self,
+        ask: &Ask,
+        listed: shape::Nodes<shape::PullRequestCommit>,
+        head: &Sha,
+    ) -> Result<(Option<HeadCommit>, Required), Failure> {
+        let listed = listed.into_vec().into_iter();
+        // The list of commits lags behind a push, and is cut for very long pull requests.
+        let listed = listed.map(|c| c.commit).find(|commit| commit.oid == *head);
+        let mut commit = match listed {
+            Some(commit) => Some(commit),
+            None => self.written(ask, head).await?.checks,
+        };
+        let mut required = Required::default();
+        if let Some(commit) = &mut commit {
+            self.required(ask, commit, &mut required).await?;
+        }
+        Ok((commit, required))
     }
 
     /// Posts a query once and takes its data only whole, save for what may be missing; that is
@@ -255,6 +279,7 @@ fn variables(github: &HttpGitHub, ask: &Ask) -> Value {
         "suites": github.app.suites(),
         "command": ask.command.as_ref().map_or("", NodeId::as_str),
         "withCommand": ask.command.is_some(),
+        "withOwners": ask.owners,
     });
     for name in configuration::all() {
         variables[alias(name)] = file(name).into();
@@ -269,7 +294,8 @@ fn unknown(ask: &Ask) -> Failure {
 
 fn may_be_missing(problem: &Problem) -> bool {
     let last = problem.path().next_back().unwrap_or_default();
-    let is_file = || configuration::all().any(|name| alias(name) == last);
+    let is_file =
+        || configuration::all().any(|name| alias(name) == last) || ALIASES.contains(&last);
     (problem.is("NOT_FOUND") && (matches!(last, "command" | "folder") || is_file()))
         || is_unread_rule(problem)
         || problem.path().nth(1) == Some("merged")

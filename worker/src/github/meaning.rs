@@ -24,6 +24,7 @@ pub(super) fn reviews(reviews: shape::Nodes<shape::Review>) -> Vec<Review> {
         state: review.state,
         commit: review.commit.map(|commit| commit.oid),
         submitted_ms: review.submitted_at.as_deref().map_or(0, submitted_ms),
+        may_push: review.author_can_push_to_repository,
     };
     reviews.into_vec().into_iter().map(review).collect()
 }
@@ -87,13 +88,8 @@ fn data_files(base: &BaseCommit) -> Option<Vec<String>> {
         return None;
     }
     let found: Vec<_> = DATA.into_iter().filter_map(|name| Some((name, file(name)?))).collect();
-    let is_data = !found.is_empty() && found.iter().all(|(_, file)| is_plain(file.mode));
+    let is_data = !found.is_empty() && found.iter().all(|(_, file)| file.is_plain());
     is_data.then(|| found.iter().map(|(name, file)| format!("{name} {}", file.oid)).collect())
-}
-
-/// A file with content of its own: not a link, a submodule or a folder.
-fn is_plain(mode: u32) -> bool {
-    mode & 0o170_000 == 0o100_000
 }
 
 #[cfg(test)]
@@ -110,7 +106,7 @@ mod tests {
     /// A base whose tree is `tree`, with these files.
     fn base(tree: char, files: &[(&str, char, u32)]) -> BaseCommit {
         let file = |&(name, oid, mode): &(&str, char, u32)| {
-            (alias(name), Some(File { oid: object(oid).oid, mode }))
+            (alias(name), Some(File { oid: object(oid).oid, mode, size: None }))
         };
         BaseCommit {
             oid: object(tree).oid,

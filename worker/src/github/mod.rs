@@ -21,6 +21,7 @@ mod meaning;
 mod memory;
 mod merge;
 mod open;
+mod owners;
 mod patience;
 mod report;
 mod rest;
@@ -115,6 +116,7 @@ pub struct HttpGitHub {
     client: Client,
     patience: Patience,
     app: OurApp,
+    owners_files: owners::Files,
 }
 
 impl HttpGitHub {
@@ -131,6 +133,7 @@ impl HttpGitHub {
             client: Client::new(settings)?,
             patience: settings.patience,
             app: OurApp::new(settings.app.or(of_key)),
+            owners_files: owners::Files::default(),
         })
     }
 

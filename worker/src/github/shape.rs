@@ -173,6 +173,23 @@ pub(super) struct File {
     pub(super) oid: Sha,
     /// As git has it.
     pub(super) mode: u32,
+    /// In bytes; `None` where it was not asked for.
+    #[serde(default)]
+    pub(super) size: Option<u64>,
+}
+
+/// What sort of thing it is, in git's words.
+const SORT: u32 = 0o170_000;
+
+impl File {
+    /// With content of its own: not a link, a submodule or a folder.
+    pub(super) fn is_plain(&self) -> bool {
+        self.mode & SORT == 0o100_000
+    }
+
+    pub(super) fn is_folder(&self) -> bool {
+        self.mode & SORT == 0o040_000
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -207,6 +224,8 @@ pub(super) struct Review {
     pub(super) state: ReviewState,
     /// `None` until it is submitted.
     pub(super) submitted_at: Option<String>,
+    #[serde(default)]
+    pub(super) author_can_push_to_repository: bool,
     pub(super) author: Option<Actor>,
     pub(super) commit: Option<Object>,
 }

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use server::{Hold, Http, Server, git};
 use sluice::engine::{EngineError, Fault, Source};
 use sluice::names::{PrNumber, ProjectName, Repository, Sha};
-use sluice::project::{Approvals, OldHead, Project, Python, SharesRepository};
+use sluice::project::{Approvals, OldHead, OwnersApproval, Project, Python, SharesRepository};
 use sluice_worker::checkout::{
     Anonymous, Credentials, Mirrors, NoToken, Settings, Timeouts, Token, UrlTemplate,
 };
@@ -54,6 +54,7 @@ fn project(path: &str) -> Arc<Project> {
         max_sessions: 1,
         approvals: Approvals::AtLeast(1),
         approval_on_old_head: OldHead::Refuse,
+        code_owners: OwnersApproval::NotAsked,
         shares_repository: SharesRepository::No,
     })
 }

@@ -26,6 +26,7 @@ pub(crate) fn ask() -> Ask {
         marker: MARKER.to_owned(),
         command: None,
         files: false,
+        owners: false,
         job: None,
         urgent: false,
     }

@@ -11,7 +11,7 @@ use sluice::clock::SystemClock;
 use sluice::engine::{Checkout, Fence, Plan, PlanRequest, Progress, Purpose, Session, Watch};
 use sluice::names::{Environment, ProjectName, Repository, Sha};
 use sluice::policy::{BotOptions, Policy};
-use sluice::project::{Approvals, OldHead, Project, Python, SharesRepository};
+use sluice::project::{Approvals, OldHead, OwnersApproval, Project, Python, SharesRepository};
 use sluice_worker::sqlmesh::{
     BridgeSession, Bridges, Environments, REQUIREMENTS, Settings, Site, default_folder,
 };
@@ -122,6 +122,7 @@ fn project(python: PathBuf) -> Project {
         max_sessions: 1,
         approvals: Approvals::AtLeast(1),
         approval_on_old_head: OldHead::Refuse,
+        code_owners: OwnersApproval::NotAsked,
         shares_repository: SharesRepository::No,
     }
 }

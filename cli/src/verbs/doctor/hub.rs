@@ -7,6 +7,7 @@ use sluice::clock::{Clock, unix_ms};
 use sluice::config::Config;
 use sluice::names::Repository;
 use sluice::observe::{Observer, Observers};
+use sluice::project::{OwnersApproval, Project};
 use sluice_worker::github::{HttpGitHub, Installed, Seen, TokenKind};
 
 use super::{Findings, clock_skew};
@@ -49,7 +50,11 @@ pub(super) async fn check(config: &Config, clock: &Arc<dyn Clock>, findings: &mu
         }
     }
     for repository in repositories {
-        permissions(&github, repository, findings).await;
+        let minds = |project: &Project| {
+            project.repository == *repository && project.code_owners == OwnersApproval::Required
+        };
+        let needed = needed(config.projects.iter().any(minds));
+        permissions(&github, repository, &needed, findings).await;
         see(&github, repository, findings).await;
     }
 }
@@ -87,6 +92,13 @@ const NEEDED: [(&str, &str); 5] = [
     ("pull_requests", "write"),
 ];
 
+/// And who is in the teams of CODEOWNERS, where owners are minded.
+const FOR_OWNERS: (&str, &str) = ("members", "read");
+
+fn needed(minds_owners: bool) -> Vec<(&'static str, &'static str)> {
+    NEEDED.into_iter().chain(minds_owners.then_some(FOR_OWNERS)).collect()
+}
+
 /// What the App may be allowed: GitHub's history then shows the deploys.
 const OPTIONAL: (&str, &str) = ("deployments", "write");
 
@@ -94,10 +106,15 @@ const OPTIONAL: (&str, &str) = ("deployments", "write");
 const EVENTS: [&str; 5] =
     ["check_run", "check_suite", "issue_comment", "pull_request", "pull_request_review"];
 
-async fn permissions(github: &HttpGitHub, repository: &Repository, findings: &mut Findings) {
+async fn permissions(
+    github: &HttpGitHub,
+    repository: &Repository,
+    needed: &[(&str, &str)],
+    findings: &mut Findings,
+) {
     match github.installation(repository).await {
         Ok(None) => {}
-        Ok(Some(installed)) => installation(repository.as_str(), &installed, findings),
+        Ok(Some(installed)) => installation(repository.as_str(), &installed, needed, findings),
         Err(error) => {
             let advice = "install the App on this repository";
             findings.bad(&format!("{repository}, the App"), error.to_string(), advice);
@@ -105,7 +122,12 @@ async fn permissions(github: &HttpGitHub, repository: &Repository, findings: &mu
     }
 }
 
-fn installation(repository: &str, installed: &Installed, findings: &mut Findings) {
+fn installation(
+    repository: &str,
+    installed: &Installed,
+    needed: &[(&str, &str)],
+    findings: &mut Findings,
+) {
     let check = format!("{repository}, the App");
     if let Some(since) = &installed.suspended_at {
         let found = format!("its installation is suspended since {since}");
@@ -115,7 +137,7 @@ fn installation(repository: &str, installed: &Installed, findings: &mut Findings
         let granted = installed.permissions.get(subject).map(String::as_str);
         granted.is_some_and(|granted| granted == least || matches!(granted, "write" | "admin"))
     };
-    let lacks = NEEDED.into_iter().filter(|(subject, least)| !has(subject, least));
+    let lacks = needed.iter().filter(|(subject, least)| !has(subject, least));
     let lacks: Vec<String> = lacks.map(|(subject, least)| format!("{subject}: {least}")).collect();
     if !lacks.is_empty() {
         let found = format!("it lacks permissions: {}", lacks.join(", "));
@@ -220,22 +242,24 @@ mod tests {
         installed.permissions = granted.into();
         installed.events = EVENTS.map(str::to_owned).to_vec();
         installed.permissions.insert("metadata".to_owned(), "write".to_owned());
-        installation("acme/w", &installed, &mut findings);
+        installation("acme/w", &installed, &NEEDED, &mut findings);
         installed.permissions.insert(OPTIONAL.0.to_owned(), OPTIONAL.1.to_owned());
-        installation("acme/w", &installed, &mut findings);
+        installation("acme/w", &installed, &NEEDED, &mut findings);
+        installation("acme/w", &installed, &needed(true), &mut findings);
         installed.events.retain(|event| event != "issue_comment");
-        installation("acme/w", &installed, &mut findings);
+        installation("acme/w", &installed, &NEEDED, &mut findings);
         installed.permissions.insert("checks".to_owned(), "read".to_owned());
         installed.permissions.remove("issues");
-        installation("acme/w", &installed, &mut findings);
+        installation("acme/w", &installed, &NEEDED, &mut findings);
         installed.suspended_at = Some("2026-01-01T00:00:00Z".to_owned());
-        installation("acme/w", &installed, &mut findings);
+        installation("acme/w", &installed, &NEEDED, &mut findings);
         let found: Vec<_> = findings.all.iter().map(|f| (f.health.word(), &*f.found)).collect();
         assert_eq!(
             found,
             [
                 ("warning", "it lacks an optional permission: deployments: write"),
                 ("ok", "may do and is told all that sluice needs"),
+                ("problem", "it lacks permissions: members: read"),
                 ("problem", "it is not told of: issue_comment"),
                 ("problem", "it lacks permissions: checks: write, issues: write"),
                 ("problem", "its installation is suspended since 2026-01-01T00:00:00Z"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice::project::{Approvals, OldHead, Project, Python, SharesRepository};
+use sluice::project::{Approvals, OldHead, OwnersApproval, Project, Python, SharesRepository};
 use sluice::render::checks::{self, CheckKind};
 
 use super::outcome::outcome;
@@ -41,6 +41,7 @@ fn project() -> Project {
         max_sessions: 1,
         approvals: Approvals::AtLeast(1),
         approval_on_old_head: OldHead::Refuse,
+        code_owners: OwnersApproval::NotAsked,
         shares_repository: SharesRepository::No,
     }
 }

@@ -80,6 +80,7 @@ impl Town {
             marker: MARKER.to_owned(),
             command: None,
             files: true,
+            owners: false,
             job: None,
             urgent: false,
         }
