@@ -17,6 +17,7 @@ mod once;
 mod order;
 mod reserved;
 mod secrets;
+mod statuses;
 mod sweep;
 mod untold;
 mod validate;

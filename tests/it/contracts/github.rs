@@ -8,5 +8,7 @@ mod effects;
 mod limits;
 mod merges;
 mod open;
+mod pages;
 mod reads;
+mod statuses;
 mod town;

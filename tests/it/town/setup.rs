@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice::clock::SystemClock;
-use sluice::config::Secret;
+use sluice::config::{ChecksAs, Secret};
 use sluice::lease::Timings;
 use sluice::lease::memory::MemoryLeases;
 use sluice::ledger::{Ledger, MemoryLedger};
@@ -53,6 +53,8 @@ pub struct Setup {
     pub others: Vec<Project>,
     pub slots: Slots,
     pub graces: Graces,
+    /// The person whose token sluice has; `None`: it has the App's.
+    pub person: Option<&'static str>,
     /// What remembers runs; what a process of its own remembers, unless said otherwise.
     pub ledger: Arc<dyn Ledger>,
     /// How often a broken job is tried again.
@@ -78,6 +80,7 @@ impl Default for Setup {
             others: Vec::new(),
             slots: Slots { approval: 8, gate: 4, deploy: 2 },
             graces: GRACES,
+            person: None,
             ledger: Arc::new(MemoryLedger::default()),
             retries: 3,
             gate_timeout: PATIENCE,
@@ -222,10 +225,15 @@ impl Behind {
         let leases = Arc::new(Losable::new(MemoryLeases::new(clock.clone())));
         let engine = Scripted::new(mirrors(github, folder));
         let warehouse = engine.warehouse();
+        let token = match setup.person {
+            Some(login) => format!("token-{login}"),
+            None => github.token().to_owned(),
+        };
         let adapter = HttpGitHub::new(&GitHubSettings {
             api_url: github.url().to_owned(),
-            auth: Auth::Token(github.token().to_owned().into()),
+            auth: Auth::Token(token.into()),
             app: None,
+            checks: ChecksAs::Auto,
             patience: Patience::default(),
             limits: WriteLimits::NONE,
             observer: observer.clone(),

@@ -25,6 +25,8 @@ mod patience;
 mod report;
 mod rest;
 mod shape;
+mod statuses;
+mod way;
 
 use std::sync::Arc;
 
@@ -34,6 +36,7 @@ pub use budget::WriteLimits;
 pub use doctor::{Reached, Seen, TokenKind};
 pub use octocrab::secrecy::{ExposeSecret, SecretString};
 use sluice::clock::Clock;
+use sluice::config::ChecksAs;
 use sluice::github::{
     Ask, Check, DeploymentId, DeploymentWrite, Facts, GitHub, GitHubError, Merge, MergeOutcome,
     OpenPulls, Page, Redelivered, Report, ReportError, Reported, Role,
@@ -45,6 +48,8 @@ use self::checks::OurApp;
 use self::client::Client;
 pub use self::patience::Patience;
 use self::patience::Tries;
+use self::statuses::Turns;
+use self::way::Way;
 
 /// As whom GitHub is asked.
 #[derive(Debug, Clone)]
@@ -73,6 +78,8 @@ pub struct Settings {
     /// or else those of the App whose bot the token is; say it where many Apps write checks: it
     /// makes the answers smaller.
     pub app: Option<u64>,
+    /// As what checks are shown.
+    pub checks: ChecksAs,
     /// How long GitHub is waited for.
     pub patience: Patience,
     /// How much of what creates content is asked of it.
@@ -115,6 +122,8 @@ pub struct HttpGitHub {
     client: Client,
     patience: Patience,
     app: OurApp,
+    way: Way,
+    turns: Turns,
 }
 
 impl HttpGitHub {
@@ -131,6 +140,8 @@ impl HttpGitHub {
             client: Client::new(settings)?,
             patience: settings.patience,
             app: OurApp::new(settings.app.or(of_key)),
+            way: Way::new(&settings.auth, settings.checks),
+            turns: Turns::default(),
         })
     }
 
