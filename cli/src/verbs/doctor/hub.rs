@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sluice::clock::{Clock, unix_ms};
-use sluice::config::Config;
+use sluice::config::{ChecksAs, Config};
 use sluice::names::Repository;
 use sluice::observe::{Observer, Observers};
-use sluice_worker::github::{HttpGitHub, Installed, Seen, TokenKind};
+use sluice_worker::github::{HttpGitHub, Installed, Seen};
 
-use super::{Findings, clock_skew};
+use super::{Findings, clock_skew, token};
 
 /// What the names of our checks begin with.
 const OURS: &str = "SQLMesh - ";
@@ -36,7 +36,7 @@ pub(super) async fn check(config: &Config, clock: &Arc<dyn Clock>, findings: &mu
         Ok(reached) => {
             let left = reached.remaining.map(|left| format!(", {left} requests left this hour"));
             findings.good("GitHub", format!("takes the token{}", left.unwrap_or_default()));
-            token(reached.token, findings);
+            token::judge(&reached, config.github.checks, findings);
             if let Some(theirs_ms) = reached.now_ms {
                 clock_skew("GitHub's clock", unix_ms(clock.now()), theirs_ms, findings);
             }
@@ -49,43 +49,14 @@ pub(super) async fn check(config: &Config, clock: &Arc<dyn Clock>, findings: &mu
         }
     }
     for repository in repositories {
-        permissions(&github, repository, findings).await;
+        permissions(&github, (repository, config.github.checks), findings).await;
         see(&github, repository, findings).await;
     }
 }
 
-fn token(kind: TokenKind, findings: &mut Findings) {
-    let check = "GitHub's token";
-    match kind {
-        TokenKind::Personal => findings.bad(
-            check,
-            "a person's, or an OAuth App's",
-            "GitHub lets only Apps create check runs: give workers the token of a GitHub App's \
-             installation",
-        ),
-        TokenKind::OurApp => findings.good(check, "made with the App's key, and renewed"),
-        TokenKind::Installation => findings.fair(
-            check,
-            "of an App's installation",
-            "it ends an hour after it was made, and sluice cannot renew it: give it the App's id \
-             and private key instead (github.app_id, github.private_key_file)",
-        ),
-        TokenKind::Unknown => findings.fair(
-            check,
-            "it cannot be told whether it may create check runs",
-            "only the token of a GitHub App's installation may",
-        ),
-    }
-}
-
-/// What the App has to be allowed, by subject.
-const NEEDED: [(&str, &str); 5] = [
-    ("checks", "write"),
-    ("contents", "write"),
-    ("issues", "write"),
-    ("metadata", "read"),
-    ("pull_requests", "write"),
-];
+/// What the App has to be allowed, by subject, beside what it shows checks as.
+const NEEDED: [(&str, &str); 4] =
+    [("contents", "write"), ("issues", "write"), ("metadata", "read"), ("pull_requests", "write")];
 
 /// What the App may be allowed: GitHub's history then shows the deploys.
 const OPTIONAL: (&str, &str) = ("deployments", "write");
@@ -94,10 +65,14 @@ const OPTIONAL: (&str, &str) = ("deployments", "write");
 const EVENTS: [&str; 5] =
     ["check_run", "check_suite", "issue_comment", "pull_request", "pull_request_review"];
 
-async fn permissions(github: &HttpGitHub, repository: &Repository, findings: &mut Findings) {
+async fn permissions(
+    github: &HttpGitHub,
+    (repository, checks): (&Repository, ChecksAs),
+    findings: &mut Findings,
+) {
     match github.installation(repository).await {
         Ok(None) => {}
-        Ok(Some(installed)) => installation(repository.as_str(), &installed, findings),
+        Ok(Some(installed)) => installation((repository.as_str(), checks), &installed, findings),
         Err(error) => {
             let advice = "install the App on this repository";
             findings.bad(&format!("{repository}, the App"), error.to_string(), advice);
@@ -105,7 +80,11 @@ async fn permissions(github: &HttpGitHub, repository: &Repository, findings: &mu
     }
 }
 
-fn installation(repository: &str, installed: &Installed, findings: &mut Findings) {
+fn installation(
+    (repository, checks): (&str, ChecksAs),
+    installed: &Installed,
+    findings: &mut Findings,
+) {
     let check = format!("{repository}, the App");
     if let Some(since) = &installed.suspended_at {
         let found = format!("its installation is suspended since {since}");
@@ -115,7 +94,12 @@ fn installation(repository: &str, installed: &Installed, findings: &mut Findings
         let granted = installed.permissions.get(subject).map(String::as_str);
         granted.is_some_and(|granted| granted == least || matches!(granted, "write" | "admin"))
     };
-    let lacks = NEEDED.into_iter().filter(|(subject, least)| !has(subject, least));
+    let shown_as = match checks {
+        ChecksAs::Statuses => "statuses",
+        ChecksAs::Auto | ChecksAs::CheckRuns => "checks",
+    };
+    let needed = std::iter::once((shown_as, "write")).chain(NEEDED);
+    let lacks = needed.filter(|(subject, least)| !has(subject, least));
     let lacks: Vec<String> = lacks.map(|(subject, least)| format!("{subject}: {least}")).collect();
     if !lacks.is_empty() {
         let found = format!("it lacks permissions: {}", lacks.join(", "));
@@ -194,48 +178,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_that_cannot_work_is_a_problem_and_one_that_cannot_be_told_no_praise() {
+    fn a_token_that_may_not_push_is_a_problem_and_one_that_cannot_be_told_no_praise() {
         let redactor = Redactor::new(Vec::<&str>::new());
         let mut findings = Findings { all: Vec::new(), redactor };
-        let kinds =
-            [TokenKind::Personal, TokenKind::Installation, TokenKind::Unknown, TokenKind::OurApp];
-        for kind in kinds {
-            token(kind, &mut findings);
-        }
         for push in [Some(true), Some(false), None] {
             let default_branch = "main".to_owned();
             let seen = Seen { default_branch, may_push: push, required_checks: None };
             may_push("acme/w", &seen, &mut findings);
         }
         let health: Vec<_> = findings.all.iter().map(|found| found.health.word()).collect();
-        assert_eq!(health, ["problem", "warning", "warning", "ok", "ok", "problem", "warning"]);
+        assert_eq!(health, ["ok", "problem", "warning"]);
     }
 
     #[test]
     fn what_an_app_lacks_is_said() {
         let redactor = Redactor::new(Vec::<&str>::new());
         let mut findings = Findings { all: Vec::new(), redactor };
+        let whose = ("acme/w", ChecksAs::Auto);
         let mut installed = Installed::default();
         let granted = NEEDED.map(|(subject, least)| (subject.to_owned(), least.to_owned()));
         installed.permissions = granted.into();
+        installed.permissions.insert("checks".to_owned(), "write".to_owned());
         installed.events = EVENTS.map(str::to_owned).to_vec();
         installed.permissions.insert("metadata".to_owned(), "write".to_owned());
-        installation("acme/w", &installed, &mut findings);
+        installation(whose, &installed, &mut findings);
         installed.permissions.insert(OPTIONAL.0.to_owned(), OPTIONAL.1.to_owned());
-        installation("acme/w", &installed, &mut findings);
+        installation(whose, &installed, &mut findings);
+        installation(("acme/w", ChecksAs::Statuses), &installed, &mut findings);
         installed.events.retain(|event| event != "issue_comment");
-        installation("acme/w", &installed, &mut findings);
+        installation(whose, &installed, &mut findings);
         installed.permissions.insert("checks".to_owned(), "read".to_owned());
         installed.permissions.remove("issues");
-        installation("acme/w", &installed, &mut findings);
+        installation(whose, &installed, &mut findings);
         installed.suspended_at = Some("2026-01-01T00:00:00Z".to_owned());
-        installation("acme/w", &installed, &mut findings);
+        installation(whose, &installed, &mut findings);
         let found: Vec<_> = findings.all.iter().map(|f| (f.health.word(), &*f.found)).collect();
         assert_eq!(
             found,
             [
                 ("warning", "it lacks an optional permission: deployments: write"),
                 ("ok", "may do and is told all that sluice needs"),
+                ("problem", "it lacks permissions: statuses: write"),
                 ("problem", "it is not told of: issue_comment"),
                 ("problem", "it lacks permissions: checks: write, issues: write"),
                 ("problem", "its installation is suspended since 2026-01-01T00:00:00Z"),
