@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sluice::clock::Clock;
-use sluice::config::Secret;
+use sluice::config::{ChecksAs, Secret};
 use sluice::lease::Timings;
 use sluice::names::{Login, ProjectName, Repository};
 use sluice::pipeline::Settings;
@@ -182,6 +182,7 @@ impl Setup {
             api_url: self.github_url.clone(),
             auth: Auth::Token(self.github_token.clone().into()),
             app: None,
+            checks: ChecksAs::Auto,
             patience: Patience::default(),
             limits: WriteLimits::NONE,
             observer,

@@ -34,6 +34,12 @@ pub(crate) const STATUSES: &[Undescribed] = &[
         operation: "PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}",
         why: "GitHub refuses the same in a change, and an end without a conclusion",
     },
+    Undescribed {
+        status: 422,
+        operation: "POST /repos/{owner}/{repo}/statuses/{sha}",
+        why: "GitHub refuses an unknown commit, a description or address that it does not take, and \
+              more than 1,000 statuses of one commit and context",
+    },
     any(429, "GitHub says so of a secondary limit, whatever the operation"),
     any(500, "GitHub has trouble now and then, and says so with no word in its description"),
     any(502, "GitHub's edge answers when what is behind it does not"),

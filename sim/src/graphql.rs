@@ -12,6 +12,7 @@ mod pull;
 mod query;
 mod repository;
 mod scalar;
+mod status;
 mod words;
 
 use std::sync::LazyLock;

@@ -79,6 +79,7 @@ fn repository_routes() -> Router<Shared> {
         .route("/check-runs/{id}", get(on(checks::show)).patch(on(checks::update)))
         .route("/commits/{sha}/check-runs", get(on(checks::of_commit)))
         .route("/commits/{sha}/check-suites", get(on(checks::suites_of_commit)))
+        .route("/statuses/{sha}", post(on(checks::give_status)))
         .route("/deployments", get(on(deployments::list)).post(on(deployments::create)))
         .route(
             "/deployments/{id}/statuses",

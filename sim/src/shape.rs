@@ -8,6 +8,7 @@ mod commit;
 mod deployment;
 mod pull;
 mod repository;
+mod status;
 
 pub(crate) use account::{account, app, owner, profile};
 pub(crate) use check::{check_run, check_run_event, check_suite, check_suite_event};
@@ -16,6 +17,7 @@ pub(crate) use commit::{branch, branch_rules, commit, commit_summary, push};
 pub(crate) use deployment::{deployment, deployment_status};
 pub(crate) use pull::{changed_file, pull, pull_event, review, review_event};
 pub(crate) use repository::{activity, fork, full_repository, repository};
+pub(crate) use status::{status, status_event};
 
 use std::time::SystemTime;
 

@@ -2,8 +2,8 @@
 
 use crate::git::Oid;
 use crate::world::{
-    CheckConclusion, CheckStatus, Identity, Pr, PullState, Reaction, ReactionContent, World,
-    WorldError,
+    CheckConclusion, CheckStatus, CommitStatus, Identity, Pr, PullState, Reaction, ReactionContent,
+    World, WorldError,
 };
 
 /// A pull request at one instant.
@@ -17,6 +17,8 @@ pub struct PrSnapshot {
     pub merged_as: Option<Oid>,
     /// The newest check run of each name on the head, in order of creation.
     pub checks: Vec<CheckSnapshot>,
+    /// The newest status of each context on the head, in order of creation.
+    pub statuses: Vec<CommitStatus>,
     /// The conversation, oldest first.
     pub comments: Vec<CommentSnapshot>,
     /// Reactions to the description.
@@ -77,6 +79,7 @@ impl PrSnapshot {
             head: pull.head_oid.clone(),
             merged_as: pull.merged.as_ref().map(|merged| merged.commit.clone()),
             checks: checks.collect(),
+            statuses: home.latest_statuses(&pull.head_oid).into_iter().cloned().collect(),
             comments: comments.collect(),
             reactions: reactions(&pull.reactions),
         })
@@ -86,6 +89,12 @@ impl PrSnapshot {
     #[must_use]
     pub fn check(&self, name: &str) -> Option<&CheckSnapshot> {
         self.checks.iter().find(|check| check.name == name)
+    }
+
+    /// The status of that context.
+    #[must_use]
+    pub fn status(&self, context: &str) -> Option<&CommitStatus> {
+        self.statuses.iter().find(|status| status.context == context)
     }
 
     /// How the check of that name ended; `None` while it has not.

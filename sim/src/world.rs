@@ -27,7 +27,7 @@ use std::path::PathBuf;
 
 pub use check::{
     CheckConclusion, CheckRun, CheckRunChange, CheckStatus, CheckSuite, CommitStatus, NewCheckRun,
-    Output, RollupState, StatusState,
+    NewStatus, Output, RollupState, StatusState,
 };
 pub use comment::{Comment, Reaction, ReactionContent, ReactionTarget};
 pub use delivery::{Delivery, DeliveryLog, DeliveryStatus};

@@ -21,6 +21,8 @@ pub struct GitHubConfig {
     /// The secrets with which webhooks may be signed, and the first of which seals gate results;
     /// several while one is being replaced. Empty in a process that does neither.
     pub webhook_secrets: Vec<Secret>,
+    /// As what checks are shown.
+    pub checks: ChecksAs,
     /// As whom the API is used; `None` in a process that does not call it.
     pub account: Option<Account<Secret>>,
     /// The most requests that create content in a minute, counted by each process for itself;
@@ -46,6 +48,24 @@ pub enum Account<T> {
         /// Its private key, as PEM.
         private_key: T,
     },
+}
+
+/// As what checks are shown on GitHub.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChecksAs {
+    /// As check runs where the account may write them, else as commit statuses.
+    #[default]
+    Auto,
+    /// As check runs.
+    CheckRuns,
+    /// As commit statuses.
+    Statuses,
+}
+
+impl ChecksAs {
+    /// What is written in the file for each.
+    pub(super) const WORDS: [(&'static str, Self); 3] =
+        [("auto", Self::Auto), ("check_runs", Self::CheckRuns), ("statuses", Self::Statuses)];
 }
 
 impl<T> Account<T> {
@@ -91,6 +111,7 @@ pub(super) fn github(mut section: Section<'_>, around: &Surroundings<'_>) -> Git
         .as_ref()
         .filter(|_| around.roles.contains(&Role::Worker))
         .and_then(|source| account(&mut section, source, around));
+    let checks = section.or("checks", kinds::choice(&ChecksAs::WORDS), ChecksAs::default());
     let mut writes = |key, usual: u32| {
         Some(section.or(key, kinds::count(0, 1_000_000), usual)).filter(|most| *most > 0)
     };
@@ -103,6 +124,7 @@ pub(super) fn github(mut section: Section<'_>, around: &Surroundings<'_>) -> Git
         git_url,
         status_url,
         webhook_secrets,
+        checks,
         account,
         writes_per_minute,
         writes_per_hour,

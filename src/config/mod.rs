@@ -17,7 +17,7 @@ mod settings;
 use std::path::{Path, PathBuf};
 
 pub use document::Variables;
-pub use github::{Account, GitHubConfig};
+pub use github::{Account, ChecksAs, GitHubConfig};
 pub use log::{LogConfig, LogFormat};
 pub use problem::{ConfigErrors, Problem};
 pub use secret::{Secret, SecretSource};

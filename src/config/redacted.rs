@@ -8,8 +8,8 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use super::{
-    Account, Config, GitHubConfig, LeaseConfig, LeaseStore, QueueConfig, QueueStore, Secret,
-    SecretSource,
+    Account, ChecksAs, Config, GitHubConfig, LeaseConfig, LeaseStore, QueueConfig, QueueStore,
+    Secret, SecretSource,
 };
 use crate::project::{Approvals, OldHead, OwnersApproval, Project, Python};
 use crate::redact::REDACTED;
@@ -73,6 +73,8 @@ fn github(github: &GitHubConfig) -> Table {
     ] {
         shown.insert(key.to_owned(), i64::from(most.unwrap_or(0)).into());
     }
+    let word = ChecksAs::WORDS.into_iter().find(|(_, checks)| *checks == github.checks);
+    shown.extend(word.map(|(word, _)| ("checks".to_owned(), word.into())));
     if let Some(url) = &github.status_url {
         shown.insert("status_url".to_owned(), url.as_str().into());
     }

@@ -47,6 +47,7 @@ fn each_key_is_read() {
         [github]
         api_url = "https://ghe.example.com/api/v3/"
         status_url = "https://sluice.example.com/"
+        checks = "statuses"
         webhook_secret_env = ["NEW_SECRET", "SLUICE_WEBHOOK_SECRET"]
         [lease]
         ttl = "12s"
@@ -85,6 +86,7 @@ fn each_key_is_read() {
     );
     assert_eq!(config.github.git_url, "https://ghe.example.com/{repository}.git");
     assert_eq!(config.github.status_url.as_deref(), Some("https://sluice.example.com"));
+    assert_eq!(config.github.checks, ChecksAs::Statuses);
     let secrets: Vec<_> = config.github.webhook_secrets.iter().map(Secret::expose).collect();
     assert_eq!(secrets, ["new", "hush"]);
     assert_eq!(config.retry.delays, [1, 120].map(Duration::from_secs));
@@ -129,6 +131,7 @@ fn a_variable_overrides_each_sort_of_key() {
 #[test]
 fn what_is_wrong_is_said_with_its_place_and_what_is_expected() {
     let cases: &[(&str, &str)] = &[
+        ("[github]\nchecks = \"runs\"", "github.checks (line 2): expected \"auto\" or"),
         ("[lease]\nttl = \"soon\"", "lease.ttl (line 2): expected a duration"),
         ("[lease]\nttl = \"0s\"", "lease.ttl (line 2): expected a duration"),
         ("[lease]\nttl = 120", "lease.ttl (line 2): expected a duration"),

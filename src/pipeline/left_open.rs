@@ -262,7 +262,7 @@ fn once_more(cx: &Cx<'_>, check: &Check) -> Option<Said> {
 fn given_up(cx: &Cx<'_>, kind: CheckKind) -> Said {
     let what = format!(
         "Its job was lost {MOST_TIMES} times, and is not asked for again by itself. Look at the \
-         dead letters (`sluice dead list`) and the workers' logs, then press “Re-run”."
+         dead letters (`sluice dead list`) and the workers' logs, then press “Re-run”, or push."
     );
     checks::broken(kind, &what, None, &cx.deps.settings.redactor)
 }

@@ -20,6 +20,7 @@ mod order;
 mod owners;
 mod reserved;
 mod secrets;
+mod statuses;
 mod sweep;
 mod untold;
 mod validate;

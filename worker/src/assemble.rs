@@ -192,6 +192,7 @@ pub fn github_of(
             }
         },
         app: None,
+        checks: config.github.checks,
         patience: Patience::default(),
         limits: WriteLimits {
             per_minute: config.github.writes_per_minute,

@@ -93,3 +93,34 @@ async fn doctor_examines_a_github_that_answers() {
     assert_eq!(of(&hidden, "acme/lake").0, "problem", "{hidden:#}");
     cluster.finish().await;
 }
+
+#[tokio::test]
+async fn doctor_says_what_a_persons_token_loses() {
+    let cluster = Cluster::new();
+    let github = Watched::start(StandinConfig::default()).await.unwrap();
+    let home = github.repository("acme/warehouse").with_files(&[("a.txt", "a")]).await.unwrap();
+    let robot = github.user("robot");
+    robot.joins(&home, sluice_sim::world::Role::Write).await.unwrap();
+    cluster.with_github(github.url());
+    let doctor = || {
+        let mut command = cluster.command(&["doctor", "--json"]);
+        command.env("GITHUB_TOKEN", "token-robot");
+        async move {
+            let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await;
+            serde_json::from_slice::<Value>(&output.unwrap().stdout).unwrap()
+        }
+    };
+    let said = doctor().await;
+    let (health, found) = of(&said, "GitHub's token");
+    assert!(health == "warning" && found.contains("commit statuses by robot"), "{said:#}");
+    let all = said.to_string();
+    for lost in ["Re-run", "pages of checks", "whoever may push", "GitHub App"] {
+        assert!(all.contains(lost), "{lost}: {said:#}");
+    }
+    let text = std::fs::read_to_string(cluster.file()).unwrap();
+    let forced = text.replace("[github]\n", "[github]\nchecks = \"check_runs\"\n");
+    std::fs::write(cluster.file(), forced).unwrap();
+    let said = doctor().await;
+    assert_eq!(of(&said, "GitHub's token").0, "problem", "{said:#}");
+    cluster.finish().await;
+}

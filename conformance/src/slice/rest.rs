@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::openapi::{closed, components, followed, reduced};
 
 /// Method and path, as the description has them.
-const WANTED: [&str; 37] = [
+const WANTED: [&str; 38] = [
     "DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}",
     "GET /app",
     "GET /app/hook/deliveries",
@@ -45,6 +45,7 @@ const WANTED: [&str; 37] = [
     "POST /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions",
     "POST /repos/{owner}/{repo}/issues/{issue_number}/comments",
     "POST /repos/{owner}/{repo}/issues/{issue_number}/reactions",
+    "POST /repos/{owner}/{repo}/statuses/{sha}",
     "PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge",
 ];
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::openapi::{components, reduced};
 
 /// Event and action.
-const WANTED: [(&str, &str); 20] = [
+const WANTED: [(&str, &str); 21] = [
     ("check_run", "completed"),
     ("check_run", "created"),
     ("check_run", "requested_action"),
@@ -29,6 +29,7 @@ const WANTED: [(&str, &str); 20] = [
     ("pull_request_review", "edited"),
     ("pull_request_review", "submitted"),
     ("push", ""),
+    ("status", ""),
 ];
 
 /// The webhooks, and the components that they need.

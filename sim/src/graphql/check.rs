@@ -1,4 +1,4 @@
-//! Check suites, check runs, commit statuses and their rollup.
+//! Check suites, check runs, and the rollup of these and of commit statuses.
 
 #![allow(clippy::too_many_arguments, reason = "the arguments are GitHub's own")]
 
@@ -6,6 +6,7 @@ use async_graphql::{ComplexObject, Context, ID, InputObject, SimpleObject, Union
 
 use super::connection::{Connection, Window};
 use super::scalar::{DateTime, Uri};
+use super::status::StatusContext;
 use super::with_world;
 use super::words::{CheckConclusionState, CheckRunType, CheckStatusState, StatusState};
 use crate::git::Oid;
@@ -194,31 +195,8 @@ impl CheckRun {
     }
 }
 
-/// `StatusContext`.
-#[derive(SimpleObject)]
-#[graphql(complex)]
-pub(crate) struct StatusContext {
-    context: String,
-    state: StatusState,
-    #[graphql(skip)]
-    home: RepositoryName,
-}
-
-#[ComplexObject]
-impl StatusContext {
-    async fn is_required(
-        &self,
-        context: &Context<'_>,
-        pull_request_id: Option<ID>,
-        pull_request_number: Option<u64>,
-    ) -> async_graphql::Result<bool> {
-        let subject = (pull_request_id, pull_request_number);
-        with_world(context, |world| required(world, &self.home, subject, &self.context))
-    }
-}
-
 /// Whether branch protection demands the check for that pull request.
-fn required(
+pub(super) fn required(
     world: &World,
     home: &RepositoryName,
     (id, number): (Option<ID>, Option<u64>),
@@ -243,7 +221,7 @@ pub(crate) enum StatusCheckRollupContext {
     /// A check run.
     CheckRun(Box<CheckRun>),
     /// A commit status.
-    StatusContext(StatusContext),
+    StatusContext(Box<StatusContext>),
 }
 
 /// `StatusCheckRollup`.
@@ -280,11 +258,8 @@ impl StatusCheckRollup {
                 StatusCheckRollupContext::CheckRun(Box::new(CheckRun::of(&self.home, run)))
             });
             let statuses = home.latest_statuses(&self.commit).into_iter().map(|status| {
-                StatusCheckRollupContext::StatusContext(StatusContext {
-                    context: status.context.clone(),
-                    state: status.state.into(),
-                    home: self.home.clone(),
-                })
+                let status = StatusContext::of(world, &self.home, status);
+                StatusCheckRollupContext::StatusContext(Box::new(status))
             });
             Ok(runs.chain(statuses).collect())
         })?;

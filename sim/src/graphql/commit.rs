@@ -8,6 +8,7 @@ use super::check::{CheckSuite, CheckSuiteFilter, StatusCheckRollup};
 use super::connection::{Connection, Window};
 use super::protection::{BranchProtectionRule, RefUpdateRule, RepositoryRule};
 use super::scalar::{DateTime, GitObjectID};
+use super::status::Status;
 use super::with_world;
 use crate::git::{self, ObjectKind};
 use crate::world::{self, Origin, RepositoryName, World, WorldError};
@@ -255,5 +256,10 @@ impl Commit {
         context: &Context<'_>,
     ) -> async_graphql::Result<Option<StatusCheckRollup>> {
         self.with_home(context, |_, home| Ok(StatusCheckRollup::of_commit(home, &self.commit.oid)))
+    }
+
+    async fn status(&self, context: &Context<'_>) -> async_graphql::Result<Option<Status>> {
+        let oid = &self.commit.oid;
+        self.with_home(context, |world, home| Ok(Status::of_commit(world, home, oid)))
     }
 }

@@ -1,4 +1,4 @@
-//! Check runs and suites.
+//! Check runs and suites, and commit statuses.
 
 use std::time::SystemTime;
 
@@ -92,6 +92,13 @@ pub(super) fn suites_of_commit(world: &mut World, call: &Call) -> Result<Reply, 
     let shapes = wanted.map(|suite| shape::check_suite(world, home, suite));
     let shapes = shapes.collect::<Result<Vec<_>, _>>()?;
     Ok(call.counted_page((world, home), "check_suites", shapes))
+}
+
+pub(super) fn give_status(world: &mut World, call: &Call) -> Result<Reply, WorldError> {
+    let (name, sha) = (call.repository(), Oid::new(call.text("sha")?));
+    let id = world.create_status(&call.by, (&name, &sha), call.body()?)?;
+    let (home, given) = world.status(&name, id)?;
+    Ok(Reply::created(shape::status(world, home, given)))
 }
 
 fn commit(call: &Call, home: &crate::world::Repository) -> Result<Oid, WorldError> {

@@ -1,11 +1,13 @@
-//! Check suites, check runs and commit statuses: what machines say about a commit.
+//! Check suites and check runs, with commit statuses beside them: what machines say about a commit.
 
 mod request;
 mod standing;
+mod status;
 
 use std::time::SystemTime;
 
 pub use standing::RollupState;
+pub use status::{CommitStatus, NewStatus, StatusState};
 
 use super::{Identity, Repository, RepositoryName, World, WorldError};
 use crate::git::Oid;
@@ -50,17 +52,6 @@ impl CheckConclusion {
     pub fn passes(self) -> bool {
         matches!(self, Self::Success | Self::Neutral | Self::Skipped)
     }
-}
-
-/// What a commit status says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "GitHub's own words")]
-pub enum StatusState {
-    Error,
-    Failure,
-    Pending,
-    Success,
 }
 
 /// The check runs of one application on one commit.
@@ -116,19 +107,6 @@ pub struct CheckRun {
     pub completed_at: Option<SystemTime>,
     /// What it shows.
     pub output: Output,
-}
-
-/// One status that an external service gave a commit.
-#[derive(Clone, Debug)]
-pub struct CommitStatus {
-    /// Database id.
-    pub id: u64,
-    /// The commit.
-    pub commit: Oid,
-    /// Its name.
-    pub context: String,
-    /// What it says.
-    pub state: StatusState,
 }
 
 /// A check run to make.
@@ -269,23 +247,6 @@ impl World {
     ) -> Result<(&Repository, &CheckRun), WorldError> {
         let repository = self.repository(name)?;
         Ok((repository, repository.runs.get(&id).ok_or(WorldError::NotFound)?))
-    }
-
-    /// Gives a commit a status, as an external service would.
-    ///
-    /// # Errors
-    /// [`WorldError::NotFound`].
-    pub fn set_status(
-        &mut self,
-        name: &RepositoryName,
-        commit: &Oid,
-        (context, state): (&str, StatusState),
-    ) -> Result<(), WorldError> {
-        let id = self.fresh_id();
-        let (context, commit) = (context.to_owned(), commit.clone());
-        let repository = self.repository_mut(name)?;
-        repository.statuses.push(CommitStatus { id, commit, context, state });
-        Ok(())
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Kind {
     CheckRun,
     /// A check suite.
     CheckSuite,
+    /// A commit status.
+    StatusContext,
     /// A reaction.
     Reaction,
     /// A deployment.
@@ -33,13 +35,14 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Repository,
         Self::PullRequest,
         Self::Review,
         Self::IssueComment,
         Self::CheckRun,
         Self::CheckSuite,
+        Self::StatusContext,
         Self::Reaction,
         Self::Deployment,
         Self::DeploymentStatus,
@@ -55,6 +58,7 @@ impl Kind {
             Self::IssueComment => "IC_kwDO",
             Self::CheckRun => "CR_kwDO",
             Self::CheckSuite => "CS_kwDO",
+            Self::StatusContext => "SC_kwDO",
             Self::Reaction => "REA_lADO",
             Self::Deployment => "DE_kwDO",
             Self::DeploymentStatus => "DES_kwDO",

@@ -8,5 +8,6 @@ mod graphql;
 mod merge;
 mod mergeability;
 mod rest;
+mod statuses;
 mod town;
 mod webhooks;

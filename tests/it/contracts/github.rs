@@ -9,5 +9,7 @@ mod limits;
 mod merges;
 mod open;
 mod owners;
+mod pages;
 mod reads;
+mod statuses;
 mod town;

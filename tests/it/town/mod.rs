@@ -97,7 +97,8 @@ impl Town {
         let repository = github.repository("acme/warehouse").with_files(&files).await.unwrap();
         let [alice, bob, carol, mallory] =
             ["alice", "bob", "carol", "mallory"].map(|login| github.user(login));
-        for actor in [&alice, &bob, &carol, &mallory] {
+        let person = setup.person.map(|login| github.user(login));
+        for actor in [&alice, &bob, &carol, &mallory].into_iter().chain(&person) {
             actor.joins(&repository, Role::Write).await.unwrap();
         }
         let folder = tempfile::tempdir().unwrap();

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use sluice_sim::World;
 use sluice_sim::world::{PullRequest, Repository};
 
-const COMMENT: &str = "<!-- sluice:comment";
+/// How the comments of which there is one for each project begin: the sticky one, and the pages of
+/// statuses.
+const COMMENTS: [&str; 2] = ["<!-- sluice:comment ", "<!-- sluice:checks "];
 
 /// What the world's pull requests show more than once: check runs of ours on one head, and sticky
 /// comments.
@@ -32,9 +34,10 @@ fn of_pull(repository: &Repository, (number, pull): (u64, &PullRequest), app: &s
         *shown.entry(format!("check run {}", run.name)).or_default() += 1;
     }
     for comment in repository.comments_of(number) {
-        if let Some((_, whose)) = comment.body.split_once(COMMENT) {
+        for which in COMMENTS {
+            let Some((_, whose)) = comment.body.split_once(which) else { continue };
             let whose = whose.split_once("-->").map_or(whose, |(project, _)| project);
-            *shown.entry(format!("sticky comment{whose}")).or_default() += 1;
+            *shown.entry(format!("comment {which}{whose}")).or_default() += 1;
         }
     }
     let twice = shown.into_iter().filter(|(_, times)| *times > 1);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice::config::Secret;
+use sluice::config::{ChecksAs, Secret};
 use sluice::lease::Timings;
 use sluice::lease::memory::MemoryLeases;
 use sluice::ledger::{Ledger, MemoryLedger};
@@ -53,6 +53,8 @@ pub struct Setup {
     pub others: Vec<Project>,
     pub slots: Slots,
     pub graces: Graces,
+    /// The person whose token sluice has; `None`: it has the App's.
+    pub person: Option<&'static str>,
     /// What remembers runs; what a process of its own remembers, unless said otherwise.
     pub ledger: Arc<dyn Ledger>,
     /// How often a broken job is tried again.
@@ -80,6 +82,7 @@ impl Default for Setup {
             others: Vec::new(),
             slots: Slots { approval: 8, gate: 4, deploy: 2 },
             graces: GRACES,
+            person: None,
             ledger: Arc::new(MemoryLedger::default()),
             retries: 3,
             gate_timeout: PATIENCE,
@@ -238,10 +241,15 @@ impl Behind {
         let leases = Arc::new(Losable::new(MemoryLeases::new(clock.clone())));
         let engine = Scripted::new(mirrors(github, folder));
         let warehouse = engine.warehouse();
+        let token = match setup.person {
+            Some(login) => format!("token-{login}"),
+            None => github.token().to_owned(),
+        };
         let adapter = HttpGitHub::new(&GitHubSettings {
             api_url: github.url().to_owned(),
-            auth: Auth::Token(github.token().to_owned().into()),
+            auth: Auth::Token(token.into()),
             app: None,
+            checks: ChecksAs::Auto,
             patience: Patience::default(),
             limits: setup.limits,
             observer: observer.clone(),

@@ -26,9 +26,11 @@ pub struct Reached {
     pub remaining: Option<u64>,
     /// What sort of token it took.
     pub token: TokenKind,
+    /// Whose it is, if it is a person's.
+    pub person: Option<String>,
 }
 
-/// Sorts of tokens, by what they can do about check runs, which only Apps may create.
+/// Sorts of tokens, by what they can do about check runs, which only Apps may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
     /// Of an App's installation, made by us with the App's key: it may, if the App may.
@@ -37,19 +39,24 @@ pub enum TokenKind {
     Installation,
     /// A person's, or an OAuth App's: it may not.
     Personal,
+    /// A person's with permissions of its own: it may not, and cannot even read them.
+    FineGrained,
     /// GitHub does not say, and nothing can be seen of it.
     Unknown,
 }
 
 /// What GitHub's tokens begin with by their sort; older ones begin with nothing special.
-const PERSONAL: [&str; 3] = ["ghp_", "github_pat_", "gho_"];
+const PERSONAL: [&str; 2] = ["ghp_", "gho_"];
+const FINE_GRAINED: &str = "github_pat_";
 const INSTALLATION: &str = "ghs_";
 
 impl TokenKind {
     /// Of a token that was answered so: scopes are told of what belongs to a person only.
     fn of(token: &str, answer: &HeaderMap) -> Self {
         let is_personal = PERSONAL.iter().any(|start| token.starts_with(start));
-        if is_personal || answer.contains_key("x-oauth-scopes") {
+        if token.starts_with(FINE_GRAINED) {
+            Self::FineGrained
+        } else if is_personal || answer.contains_key("x-oauth-scopes") {
             Self::Personal
         } else if token.starts_with(INSTALLATION) {
             Self::Installation
@@ -91,13 +98,27 @@ impl HttpGitHub {
             remaining: u64,
         }
         let limits = serde_json::from_slice::<Limits>(&answer.body).ok();
+        let token = match &self.client.account {
+            Account::App(_) => TokenKind::OurApp,
+            Account::Token(token) => TokenKind::of(token.expose_secret(), &answer.headers),
+        };
+        let person = match token {
+            TokenKind::OurApp | TokenKind::Installation => None,
+            TokenKind::Personal | TokenKind::FineGrained | TokenKind::Unknown => {
+                // Of an App's token GitHub does not say whose it is.
+                let user = self.show("/user", repository).await.unwrap_or_default();
+                user["login"].as_str().map(str::to_owned)
+            }
+        };
+        let token = match (token, &person) {
+            (TokenKind::Unknown, Some(_)) => TokenKind::Personal,
+            (token, _) => token,
+        };
         Ok(Reached {
             now_ms: date.and_then(http_date_ms),
             remaining: limits.map(|limits| limits.rate.remaining),
-            token: match &self.client.account {
-                Account::App(_) => TokenKind::OurApp,
-                Account::Token(token) => TokenKind::of(token.expose_secret(), &answer.headers),
-            },
+            token,
+            person,
         })
     }
 
@@ -176,9 +197,10 @@ mod tests {
         let none = HeaderMap::new();
         let of = |token, answer: &HeaderMap| TokenKind::of(token, answer);
         assert_eq!(of("ghs_x", &none), TokenKind::Installation);
-        for token in ["ghp_x", "github_pat_x", "gho_x"] {
+        for token in ["ghp_x", "gho_x"] {
             assert_eq!(of(token, &none), TokenKind::Personal);
         }
+        assert_eq!(of("github_pat_x", &none), TokenKind::FineGrained);
         assert_eq!(of("0123456789abcdef", &scopes), TokenKind::Personal, "an old one");
         assert_eq!(of("0123456789abcdef", &none), TokenKind::Unknown);
     }

@@ -13,6 +13,7 @@ use sluice::names::{Login, NodeId, PrNumber, Sha};
 use super::budget::Priority;
 use super::checks::Required;
 use super::client::Errand;
+use super::comments::Ours;
 use super::documents;
 use super::graphql::Problem;
 use super::limits::Failure;
@@ -20,7 +21,7 @@ use super::meaning::{alias, folder, policy, project_tree, reviews, state};
 use super::owners::{ALIASES, Said};
 use super::patience::Tries;
 use super::shape::{self, Contexts, HeadCommit, Viewed, Written};
-use super::{HttpGitHub, rest};
+use super::{HttpGitHub, rest, statuses};
 use sluice::policy::files as configuration;
 
 /// Pages of a hundred checks and statuses that are read after the first.
@@ -47,10 +48,7 @@ impl HttpGitHub {
         let mut tries = Tries::new(self.client.clock.as_ref(), self.patience);
         loop {
             match self.written(ask, commit).await {
-                Ok(Found { viewer, checks, .. }) => {
-                    let runs = checks.map(|commit| self.app.runs(commit, &viewer));
-                    return Ok(runs.unwrap_or_default());
-                }
+                Ok(found) => return Ok(self.found_checks(found)),
                 Err(failure) => tries.after(failure).await?,
             }
         }
@@ -70,15 +68,18 @@ impl HttpGitHub {
         let head = pr.standing.head_ref_oid.clone();
         let (commit, mut required) =
             self.of_head(ask, std::mem::take(&mut pr.commits), &head).await?;
+        let command = self.command(ask, &pr, viewed.command).await?;
+        let wants_pages = commit.as_ref().is_some_and(|it| statuses::name_pages(it, &viewer));
+        let Ours { sticky, pages } = self.ours(ask, pr.comments, wants_pages).await?;
         if missing.iter().any(is_unread_rule) {
             required.unread("the base branch's rules, which this account may not read");
         }
-        let command = self.command(ask, &pr, viewed.command).await?;
+        note_unread(&missing, &mut required);
         let changed = match pr.files.take() {
             Some(listed) => self.changed(ask, listed).await?,
             None => Changed::Unknown,
         };
-        let checks = commit.map(|commit| self.app.runs(commit, &viewer)).unwrap_or_default();
+        let checks = commit.map(|commit| self.checks_of(commit, &viewer, pages.as_ref()));
         let target = pr.base_ref.as_ref().and_then(|base| base.target.as_ref());
         let base_project_tree = target
             .and_then(|base| project_tree(&ask.path, base.tree.as_ref()?, base.folder.as_ref()));
@@ -100,7 +101,7 @@ impl HttpGitHub {
             base: target.map_or_else(|| pr.base_ref_oid.clone(), |target| target.oid.clone()),
             required_pending: required.pending(pr.base_ref.as_ref()),
             state: state(&pr.standing, &ask.path)?,
-            comment: self.sticky(ask, pr.comments).await?,
+            comment: sticky,
             reviews,
             id: pr.id,
             repository_id: repository.id,
@@ -114,7 +115,7 @@ impl HttpGitHub {
             base_branch: pr.base_ref_name,
             merge_state: pr.merge_state_status,
             review_decision: pr.review_decision,
-            checks,
+            checks: checks.unwrap_or_default(),
             command,
         })
     }
@@ -149,9 +150,11 @@ impl HttpGitHub {
         variables: &Value,
     ) -> Result<(T, Vec<Problem>), Failure> {
         let reply = self.client.graphql(errand, document, variables).await?;
-        if let Some(problem) = reply.problems.iter().find(|problem| !may_be_missing(problem)) {
+        let may_lack = |problem: &&Problem| may_be_missing(problem) || self.way.may_lack(problem);
+        if let Some(problem) = reply.problems.iter().find(|problem| !may_lack(problem)) {
             return Err(problem.failure());
         }
+        reply.problems.iter().filter(|it| self.way.may_lack(it)).for_each(|it| self.way.hears(it));
         let data = serde_json::from_value(reply.data).map_err(|source| Failure::Ambiguous {
             what: "an answer of another shape than asked for".to_owned(),
             source: Some(Box::new(source)),
@@ -167,16 +170,53 @@ impl HttpGitHub {
             "number": ask.pr.0,
             "head": head.as_str(),
             "suites": self.app.suites(),
+            "withRuns": self.way.may_be_runs(),
+            "withStatuses": self.way.may_be_statuses(),
         });
         let errand = Errand::of(ask, "facts", Priority::Verdict);
         let (viewed, _) =
             self.read::<Viewed<Written>>(&errand, documents::WRITTEN, &variables).await?;
         let repository = viewed.repository.ok_or_else(|| unknown(ask))?;
-        let comment = match repository.pull_request {
-            Some(comments) => self.sticky(ask, comments).await?,
-            None => None,
+        let (viewer, checks) = (viewed.viewer.login, repository.object);
+        let mut found = Found { viewer, checks, comment: None, pages: None, head: None, url: None };
+        if let Some(conversation) = repository.pull_request {
+            let wants_pages = self.way.is_statuses();
+            let Ours { sticky, pages } = self.ours(ask, conversation.comments, wants_pages).await?;
+            (found.comment, found.pages) = (sticky, pages);
+            (found.head, found.url) = (conversation.head_ref_oid, conversation.url);
+        }
+        Ok(found)
+    }
+
+    /// Our own checks among what was found.
+    pub(super) fn found_checks(&self, found: Found) -> Vec<Check> {
+        let Found { viewer, checks, pages, .. } = found;
+        let own = checks.map(|commit| self.checks_of(commit, &viewer, pages.as_ref()));
+        own.unwrap_or_default()
+    }
+
+    /// Our own checks on a commit. Until it is known which way they go, a check run counts before a
+    /// status of its name.
+    fn checks_of(
+        &self,
+        commit: HeadCommit,
+        viewer: &Login,
+        pages: Option<&shape::Comment>,
+    ) -> Vec<Check> {
+        let statuses = match self.way.may_be_statuses() {
+            true => statuses::checks(&commit, viewer, pages),
+            false => Vec::new(),
         };
-        Ok(Found { viewer: viewed.viewer.login, checks: repository.object, comment })
+        let mut own = match self.way.may_be_runs() {
+            true => self.app.runs(commit, viewer),
+            false => Vec::new(),
+        };
+        for status in statuses {
+            if own.iter().all(|run| run.name != status.name) {
+                own.push(status);
+            }
+        }
+        own
     }
 
     async fn required(
@@ -192,7 +232,7 @@ impl HttpGitHub {
             if !contexts.page_info.has_next_page {
                 return Ok(());
             }
-            page = self.next_page(ask, &commit.oid, contexts).await?;
+            page = self.next_page((ask, &commit.oid), contexts, required).await?;
         }
         required.unread("more checks than sluice reads");
         Ok(())
@@ -200,9 +240,9 @@ impl HttpGitHub {
 
     async fn next_page(
         &self,
-        ask: &Ask,
-        head: &Sha,
+        (ask, head): (&Ask, &Sha),
         read: Contexts,
+        required: &mut Required,
     ) -> Result<Option<Contexts>, Failure> {
         let variables = json!({
             "owner": ask.repository.owner(),
@@ -212,7 +252,9 @@ impl HttpGitHub {
             "after": read.page_info.end_cursor.unwrap_or_default(),
         });
         let errand = Errand::of(ask, "facts", Priority::Verdict);
-        let (data, _) = self.read::<Value>(&errand, documents::MORE_CONTEXTS, &variables).await?;
+        let document = documents::MORE_CONTEXTS;
+        let (data, missing) = self.read::<Value>(&errand, document, &variables).await?;
+        note_unread(&missing, required);
         let contexts = data.pointer("/repository/object/statusCheckRollup/contexts");
         Contexts::deserialize(contexts.unwrap_or(&Value::Null)).map(Some).map_err(|source| {
             let what = "a page of checks of another shape than asked for".to_owned();
@@ -262,6 +304,11 @@ pub(super) struct Found {
     pub(super) viewer: Login,
     pub(super) checks: Option<HeadCommit>,
     pub(super) comment: Option<Comment>,
+    /// What our statuses have no room for.
+    pub(super) pages: Option<shape::Comment>,
+    /// The head of the pull request now, and where people see it.
+    pub(super) head: Option<Sha>,
+    pub(super) url: Option<String>,
 }
 
 fn variables(github: &HttpGitHub, ask: &Ask) -> Value {
@@ -277,6 +324,8 @@ fn variables(github: &HttpGitHub, ask: &Ask) -> Value {
         "folder": folder,
         "inFolder": !folder.is_empty(),
         "suites": github.app.suites(),
+        "withRuns": github.way.may_be_runs(),
+        "withStatuses": github.way.may_be_statuses(),
         "command": ask.command.as_ref().map_or("", NodeId::as_str),
         "withCommand": ask.command.is_some(),
         "withOwners": ask.owners,
@@ -285,6 +334,13 @@ fn variables(github: &HttpGitHub, ask: &Ask) -> Value {
         variables[alias(name)] = file(name).into();
     }
     variables
+}
+
+/// Takes note of checks that could not be read: they may be required.
+fn note_unread(missing: &[Problem], required: &mut Required) {
+    if missing.iter().any(|problem| problem.path().any(|name| name == "contexts")) {
+        required.unread("check runs of others, which this token may not read");
+    }
 }
 
 fn unknown(ask: &Ask) -> Failure {

@@ -26,6 +26,8 @@ mod patience;
 mod report;
 mod rest;
 mod shape;
+mod statuses;
+mod way;
 
 use std::sync::Arc;
 
@@ -35,6 +37,7 @@ pub use budget::WriteLimits;
 pub use doctor::{Reached, Seen, TokenKind};
 pub use octocrab::secrecy::{ExposeSecret, SecretString};
 use sluice::clock::Clock;
+use sluice::config::ChecksAs;
 use sluice::github::{
     Ask, Check, DeploymentId, DeploymentWrite, Facts, GitHub, GitHubError, Merge, MergeOutcome,
     OpenPulls, Page, Redelivered, Report, ReportError, Reported, Role,
@@ -46,6 +49,8 @@ use self::checks::OurApp;
 use self::client::Client;
 pub use self::patience::Patience;
 use self::patience::Tries;
+use self::statuses::Turns;
+use self::way::Way;
 
 /// As whom GitHub is asked.
 #[derive(Debug, Clone)]
@@ -74,6 +79,8 @@ pub struct Settings {
     /// or else those of the App whose bot the token is; say it where many Apps write checks: it
     /// makes the answers smaller.
     pub app: Option<u64>,
+    /// As what checks are shown.
+    pub checks: ChecksAs,
     /// How long GitHub is waited for.
     pub patience: Patience,
     /// How much of what creates content is asked of it.
@@ -117,6 +124,8 @@ pub struct HttpGitHub {
     patience: Patience,
     app: OurApp,
     owners_files: owners::Files,
+    way: Way,
+    turns: Turns,
 }
 
 impl HttpGitHub {
@@ -134,6 +143,8 @@ impl HttpGitHub {
             patience: settings.patience,
             app: OurApp::new(settings.app.or(of_key)),
             owners_files: owners::Files::default(),
+            way: Way::new(&settings.auth, settings.checks),
+            turns: Turns::default(),
         })
     }
 

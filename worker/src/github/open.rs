@@ -8,14 +8,15 @@ use sluice::clock::unix_ms;
 use sluice::github::{GitHubError, MergedPull, OpenCheck, OpenPull, OpenPulls, Page};
 use sluice::names::{Login, PrNumber, Repository, Sha};
 
-use super::HttpGitHub;
 use super::budget::Priority;
 use super::checks::status;
 use super::client::Errand;
 use super::documents;
+use super::graphql::Problem;
 use super::limits::Failure;
 use super::patience::Tries;
-use super::shape::{App, Nodes, PageInfo, Viewed};
+use super::shape::{App, Nodes, PageInfo, StatusOf, Viewed};
+use super::{HttpGitHub, statuses};
 
 impl HttpGitHub {
     /// One page, with retries.
@@ -44,11 +45,14 @@ impl HttpGitHub {
             "after": after.map(|page| &page.0),
             "suites": self.app.suites(),
             "withMerged": after.is_none(),
+            "withRuns": self.way.may_be_runs(),
+            "withStatuses": self.way.may_be_statuses(),
         });
         let errand = Errand::about(repository, "open_pulls", Priority::Comment);
         let (viewed, problems) =
             self.read::<Viewed<Listed>>(&errand, documents::OPEN_PULLS, &variables).await?;
-        for problem in &problems {
+        let is_merged = |problem: &&Problem| problem.path().nth(1) == Some("merged");
+        for problem in problems.iter().filter(is_merged) {
             tracing::warn!(%repository, why = problem.message, "merged ones were not listed");
         }
         let unknown = || Failure::Final(GitHubError::NotFound(repository.to_string()));
@@ -89,13 +93,22 @@ impl HttpGitHub {
     fn own_checks(&self, head: Head, viewer: &Login) -> Vec<OpenCheck> {
         // The list of commits lags behind a push: nothing is known of that head then.
         let commits = head.commits.into_vec().into_iter().map(|listed| listed.commit);
-        let commit = commits.into_iter().find(|commit| commit.oid == head.head_ref_oid);
-        let suites = commit.and_then(|commit| commit.check_suites).unwrap_or_default().into_vec();
+        let Some(commit) = commits.into_iter().find(|commit| commit.oid == head.head_ref_oid)
+        else {
+            return Vec::new();
+        };
+        let suites = commit.check_suites.unwrap_or_default().into_vec();
         let ours = suites
             .into_iter()
             .filter(|suite| suite.app.as_ref().is_some_and(|app| self.app.owns(app, viewer)));
         let runs = ours.flat_map(|suite| suite.check_runs.unwrap_or_default().into_vec());
-        runs.map(open_check).collect()
+        let mut own: Vec<OpenCheck> = runs.map(open_check).collect();
+        for status in statuses::open_checks(commit.status.as_ref(), viewer, &commit.oid) {
+            if own.iter().all(|run| run.name != status.name) {
+                own.push(status);
+            }
+        }
+        own
     }
 }
 
@@ -172,7 +185,10 @@ struct ListedCommit {
 #[serde(rename_all = "camelCase")]
 struct Commit {
     oid: Sha,
+    #[serde(default)]
     check_suites: Option<Nodes<Suite>>,
+    #[serde(default)]
+    status: Option<StatusOf>,
 }
 
 #[derive(Debug, Deserialize)]

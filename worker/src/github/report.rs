@@ -36,13 +36,38 @@ enum Effect<'a> {
 impl HttpGitHub {
     /// Writes; whatever becomes of it, what is written is told.
     pub(super) async fn write_report(&self, report: &Report) -> Result<Reported, ReportError> {
-        let mut writes = writes_of(report);
-        let whole = self.write_all(report, &mut writes).await;
-        let written = reported(writes);
-        match whole {
+        let mut written = Reported::default();
+        if !self.way.is_statuses() {
+            let mut writes = writes_of(report);
+            let whole = self.write_all(report, &mut writes).await;
+            written = reported(writes);
+            match whole {
+                Ok(()) => return Ok(written),
+                // It was learned just now that this is not the way: the rest goes the other.
+                Err(_) if self.way.is_statuses() => {}
+                Err(source) => return Err(ReportError { written, source }),
+            }
+        }
+        let beside = self.write_beside_checks(report, &mut written).await;
+        let statuses = self.write_statuses(report, &mut written.checks).await;
+        match beside.and(statuses) {
             Ok(()) => Ok(written),
             Err(source) => Err(ReportError { written, source }),
         }
+    }
+
+    /// Writes the reaction and the comment.
+    async fn write_beside_checks(
+        &self,
+        report: &Report,
+        written: &mut Reported,
+    ) -> Result<(), GitHubError> {
+        let comment = report.comment.clone().filter(|_| written.comment.is_none());
+        let report = Report { checks: Vec::new(), comment, ..report.clone() };
+        let mut writes = writes_of(&report);
+        let whole = self.write_all(&report, &mut writes).await;
+        written.comment = written.comment.take().or(reported(writes).comment);
+        whole
     }
 
     /// Writes, and after a failure reads what exists before it writes the rest.
@@ -85,16 +110,33 @@ impl HttpGitHub {
             )
             .await?;
         let settled = settle(&reply, writes);
+        self.learn(&reply, writes);
         match reply.limit {
             Some(after) => Err(Failure::Final(GitHubError::Limited { after })),
             None => settled,
         }
     }
 
+    /// Takes note of what GitHub said to the check runs among the writes.
+    fn learn(&self, reply: &Reply, writes: &[Write<'_>]) {
+        for (place, write) in writes.iter().enumerate() {
+            let alias = format!("w{place}");
+            match write.effect {
+                Effect::Check(_) if write.done => self.way.runs_are_written(),
+                Effect::Check(_) => {
+                    let problems = reply.problems.iter();
+                    let its = problems.filter(|it| it.path().next() == Some(alias.as_str()));
+                    its.for_each(|problem| self.way.hears(problem));
+                }
+                Effect::Comment(_) | Effect::Eyes => {}
+            }
+        }
+    }
+
     /// Takes what exists as written, if it is as it shall be, or else as what to rewrite.
     fn adopt(&self, writes: &mut [Write<'_>], found: Found) {
-        let Found { viewer, checks, comment } = found;
-        let runs = checks.map(|commit| self.app.runs(commit, &viewer)).unwrap_or_default();
+        let comment = found.comment.clone();
+        let runs = self.found_checks(found);
         for write in writes.iter_mut().filter(|write| !write.done) {
             match &write.effect {
                 Effect::Check(check) => {

@@ -146,6 +146,8 @@ pub(super) struct Comment {
     pub(super) id: NodeId,
     pub(super) body: String,
     pub(super) viewer_did_author: bool,
+    #[serde(default)]
+    pub(super) url: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -240,7 +242,37 @@ pub(super) struct PullRequestCommit {
 pub(super) struct HeadCommit {
     pub(super) oid: Sha,
     pub(super) status_check_rollup: Option<Rollup>,
+    #[serde(default)]
     pub(super) check_suites: Option<Nodes<Suite>>,
+    #[serde(default)]
+    pub(super) status: Option<StatusOf>,
+}
+
+/// The newest status of each context of a commit.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct StatusOf {
+    pub(super) contexts: Vec<Given>,
+}
+
+/// One status.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Given {
+    pub(super) id: NodeId,
+    pub(super) context: String,
+    pub(super) state: String,
+    pub(super) description: Option<String>,
+    pub(super) target_url: Option<String>,
+    pub(super) created_at: String,
+    /// `None` for a deleted account.
+    pub(super) creator: Option<Creator>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Creator {
+    #[serde(rename = "__typename")]
+    pub(super) kind: String,
+    pub(super) login: Login,
 }
 
 #[derive(Debug, Deserialize)]
@@ -320,7 +352,18 @@ pub(super) struct Identified {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Written {
     pub(super) object: Option<HeadCommit>,
-    pub(super) pull_request: Option<Comments>,
+    pub(super) pull_request: Option<Conversation>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Conversation {
+    #[serde(default)]
+    pub(super) url: Option<String>,
+    #[serde(default)]
+    pub(super) head_ref_oid: Option<Sha>,
+    #[serde(flatten)]
+    pub(super) comments: Comments,
 }
 
 fn merge_state<'de, D: Deserializer<'de>>(input: D) -> Result<MergeState, D::Error> {

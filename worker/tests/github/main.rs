@@ -8,4 +8,5 @@ mod open;
 mod reading;
 mod reporting;
 mod scripted;
+mod statuses;
 mod transport;

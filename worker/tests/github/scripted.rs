@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use sluice::clock::{Clock, SystemClock};
+use sluice::config::ChecksAs;
 use sluice::observe::{Event, Observer, What};
 use sluice_conformance::Ear;
 use sluice_worker::github::{Auth, HttpGitHub, Patience, SecretString, Settings, WriteLimits};
@@ -131,6 +132,7 @@ impl Scripted {
             api_url,
             auth: Auth::Token(SecretString::from(TOKEN)),
             app,
+            checks: ChecksAs::Auto,
             patience: Patience { request: Duration::from_millis(500), ..Patience::default() },
             limits: WriteLimits::NONE,
             observer: ears.clone(),

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sluice::clock::{Clock, unix_ms};
-use sluice::config::Config;
+use sluice::config::{ChecksAs, Config};
 use sluice::names::Repository;
 use sluice::observe::{Observer, Observers};
 use sluice::project::{OwnersApproval, Project};
-use sluice_worker::github::{HttpGitHub, Installed, Seen, TokenKind};
+use sluice_worker::github::{HttpGitHub, Installed, Seen};
 
-use super::{Findings, clock_skew};
+use super::{Findings, clock_skew, token};
 
 /// What the names of our checks begin with.
 const OURS: &str = "SQLMesh - ";
@@ -37,7 +37,7 @@ pub(super) async fn check(config: &Config, clock: &Arc<dyn Clock>, findings: &mu
         Ok(reached) => {
             let left = reached.remaining.map(|left| format!(", {left} requests left this hour"));
             findings.good("GitHub", format!("takes the token{}", left.unwrap_or_default()));
-            token(reached.token, findings);
+            token::judge(&reached, config.github.checks, findings);
             if let Some(theirs_ms) = reached.now_ms {
                 clock_skew("GitHub's clock", unix_ms(clock.now()), theirs_ms, findings);
             }
@@ -53,50 +53,26 @@ pub(super) async fn check(config: &Config, clock: &Arc<dyn Clock>, findings: &mu
         let minds = |project: &Project| {
             project.repository == *repository && project.code_owners == OwnersApproval::Required
         };
-        let needed = needed(config.projects.iter().any(minds));
+        let needed = needed(config.github.checks, config.projects.iter().any(minds));
         permissions(&github, repository, &needed, findings).await;
         see(&github, repository, findings).await;
     }
 }
 
-fn token(kind: TokenKind, findings: &mut Findings) {
-    let check = "GitHub's token";
-    match kind {
-        TokenKind::Personal => findings.bad(
-            check,
-            "a person's, or an OAuth App's",
-            "GitHub lets only Apps create check runs: give workers the token of a GitHub App's \
-             installation",
-        ),
-        TokenKind::OurApp => findings.good(check, "made with the App's key, and renewed"),
-        TokenKind::Installation => findings.fair(
-            check,
-            "of an App's installation",
-            "it ends an hour after it was made, and sluice cannot renew it: give it the App's id \
-             and private key instead (github.app_id, github.private_key_file)",
-        ),
-        TokenKind::Unknown => findings.fair(
-            check,
-            "it cannot be told whether it may create check runs",
-            "only the token of a GitHub App's installation may",
-        ),
-    }
-}
-
-/// What the App has to be allowed, by subject.
-const NEEDED: [(&str, &str); 5] = [
-    ("checks", "write"),
-    ("contents", "write"),
-    ("issues", "write"),
-    ("metadata", "read"),
-    ("pull_requests", "write"),
-];
+/// What the App has to be allowed, by subject, beside what it shows checks as.
+const NEEDED: [(&str, &str); 4] =
+    [("contents", "write"), ("issues", "write"), ("metadata", "read"), ("pull_requests", "write")];
 
 /// And who is in the teams of CODEOWNERS, where owners are minded.
 const FOR_OWNERS: (&str, &str) = ("members", "read");
 
-fn needed(minds_owners: bool) -> Vec<(&'static str, &'static str)> {
-    NEEDED.into_iter().chain(minds_owners.then_some(FOR_OWNERS)).collect()
+fn needed(checks: ChecksAs, minds_owners: bool) -> Vec<(&'static str, &'static str)> {
+    let shown_as = match checks {
+        ChecksAs::Statuses => "statuses",
+        ChecksAs::Auto | ChecksAs::CheckRuns => "checks",
+    };
+    let all = std::iter::once((shown_as, "write")).chain(NEEDED);
+    all.chain(minds_owners.then_some(FOR_OWNERS)).collect()
 }
 
 /// What the App may be allowed: GitHub's history then shows the deploys.
@@ -216,21 +192,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_that_cannot_work_is_a_problem_and_one_that_cannot_be_told_no_praise() {
+    fn a_token_that_may_not_push_is_a_problem_and_one_that_cannot_be_told_no_praise() {
         let redactor = Redactor::new(Vec::<&str>::new());
         let mut findings = Findings { all: Vec::new(), redactor };
-        let kinds =
-            [TokenKind::Personal, TokenKind::Installation, TokenKind::Unknown, TokenKind::OurApp];
-        for kind in kinds {
-            token(kind, &mut findings);
-        }
         for push in [Some(true), Some(false), None] {
             let default_branch = "main".to_owned();
             let seen = Seen { default_branch, may_push: push, required_checks: None };
             may_push("acme/w", &seen, &mut findings);
         }
         let health: Vec<_> = findings.all.iter().map(|found| found.health.word()).collect();
-        assert_eq!(health, ["problem", "warning", "warning", "ok", "ok", "problem", "warning"]);
+        assert_eq!(health, ["ok", "problem", "warning"]);
     }
 
     #[test]
@@ -240,19 +211,22 @@ mod tests {
         let mut installed = Installed::default();
         let granted = NEEDED.map(|(subject, least)| (subject.to_owned(), least.to_owned()));
         installed.permissions = granted.into();
+        installed.permissions.insert("checks".to_owned(), "write".to_owned());
         installed.events = EVENTS.map(str::to_owned).to_vec();
         installed.permissions.insert("metadata".to_owned(), "write".to_owned());
-        installation("acme/w", &installed, &NEEDED, &mut findings);
+        let usual = needed(ChecksAs::Auto, false);
+        installation("acme/w", &installed, &usual, &mut findings);
         installed.permissions.insert(OPTIONAL.0.to_owned(), OPTIONAL.1.to_owned());
-        installation("acme/w", &installed, &NEEDED, &mut findings);
-        installation("acme/w", &installed, &needed(true), &mut findings);
+        installation("acme/w", &installed, &usual, &mut findings);
+        installation("acme/w", &installed, &needed(ChecksAs::Auto, true), &mut findings);
+        installation("acme/w", &installed, &needed(ChecksAs::Statuses, false), &mut findings);
         installed.events.retain(|event| event != "issue_comment");
-        installation("acme/w", &installed, &NEEDED, &mut findings);
+        installation("acme/w", &installed, &usual, &mut findings);
         installed.permissions.insert("checks".to_owned(), "read".to_owned());
         installed.permissions.remove("issues");
-        installation("acme/w", &installed, &NEEDED, &mut findings);
+        installation("acme/w", &installed, &usual, &mut findings);
         installed.suspended_at = Some("2026-01-01T00:00:00Z".to_owned());
-        installation("acme/w", &installed, &NEEDED, &mut findings);
+        installation("acme/w", &installed, &usual, &mut findings);
         let found: Vec<_> = findings.all.iter().map(|f| (f.health.word(), &*f.found)).collect();
         assert_eq!(
             found,
@@ -260,6 +234,7 @@ mod tests {
                 ("warning", "it lacks an optional permission: deployments: write"),
                 ("ok", "may do and is told all that sluice needs"),
                 ("problem", "it lacks permissions: members: read"),
+                ("problem", "it lacks permissions: statuses: write"),
                 ("problem", "it is not told of: issue_comment"),
                 ("problem", "it lacks permissions: checks: write, issues: write"),
                 ("problem", "its installation is suspended since 2026-01-01T00:00:00Z"),

@@ -16,6 +16,7 @@ use super::{Common, answer};
 mod hub;
 mod machine;
 mod stores;
+mod token;
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -39,13 +39,18 @@ impl Repository {
             .collect()
     }
 
-    /// Whether a check or status of that name has passed on the commit.
+    /// Whether a check or status of that name has passed on the commit: both, where there are both.
     #[must_use]
     pub fn check_passed(&self, commit: &Oid, name: &str) -> bool {
-        let mut runs = self.latest_runs(commit).into_iter().filter(|run| run.name == name);
-        let mut statuses = self.latest_statuses(commit).into_iter();
-        runs.any(|run| run.conclusion.is_some_and(CheckConclusion::passes))
-            || statuses.any(|one| one.context == name && one.state == StatusState::Success)
+        let runs = self.latest_runs(commit).into_iter().filter(|run| run.name == name);
+        let runs: Vec<bool> =
+            runs.map(|run| run.conclusion.is_some_and(CheckConclusion::passes)).collect();
+        let statuses = self.latest_statuses(commit).into_iter();
+        let mut statuses = statuses.filter(|one| one.context == name).peekable();
+        let is_known = !runs.is_empty() || statuses.peek().is_some();
+        is_known
+            && (runs.is_empty() || runs.contains(&true))
+            && statuses.all(|one| one.state == StatusState::Success)
     }
 
     /// Whether nothing on the commit is pending or has failed.

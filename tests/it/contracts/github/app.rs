@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 
 use sluice::clock::{Clock, SystemClock};
+use sluice::config::ChecksAs;
 use sluice::github::{GitHub, GitHubError};
 use sluice::names::Repository;
 use sluice::observe::Observers;
@@ -58,6 +59,7 @@ fn as_app(standin: &Standin, clock: Arc<Moved>) -> Settings {
         api_url: format!("{}/api/v3", standin.url()),
         auth: Auth::App { id: StandinConfig::default().app.id, private_key },
         app: None,
+        checks: ChecksAs::Auto,
         patience: Patience { request: Duration::from_secs(4), ..Patience::default() },
         limits: WriteLimits::NONE,
         observer: Arc::new(Observers::default()),

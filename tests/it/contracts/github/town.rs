@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use sluice::clock::{Clock, SystemClock};
+use sluice::config::ChecksAs;
 use sluice::github::{Ask, Attempt, CheckStatus, CheckWrite, CommentWrite, Facts, GitHub, Report};
 use sluice::names::{JobId, NodeId, PrNumber, Repository, Sha};
 use sluice::observe::Observers;
@@ -140,6 +141,7 @@ pub(super) fn settings(standin: &Standin) -> Settings {
         api_url: standin.url().to_owned(),
         auth: Auth::Token(SecretString::from(standin.token())),
         app: None,
+        checks: ChecksAs::Auto,
         patience: Patience::default(),
         limits: WriteLimits::NONE,
         observer: Arc::new(Observers::default()),
