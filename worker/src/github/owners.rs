@@ -205,6 +205,20 @@ fn unreadable(error: GitHubError) -> Result<Members, Failure> {
     }))
 }
 
+/// What sort of thing it is, in git's words.
+const SORT: u32 = 0o170_000;
+
+impl File {
+    /// With content of its own: not a link, a submodule or a folder.
+    pub(super) fn is_plain(&self) -> bool {
+        self.mode & SORT == 0o100_000
+    }
+
+    pub(super) fn is_folder(&self) -> bool {
+        self.mode & SORT == 0o040_000
+    }
+}
+
 /// The file that GitHub uses: the first that is there, a folder being none.
 fn in_use(base: &BaseCommit) -> Option<(&'static str, &File)> {
     PLACES.into_iter().zip(ALIASES).find_map(|(place, alias)| {

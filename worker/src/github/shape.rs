@@ -180,20 +180,6 @@ pub(super) struct File {
     pub(super) size: Option<u64>,
 }
 
-/// What sort of thing it is, in git's words.
-const SORT: u32 = 0o170_000;
-
-impl File {
-    /// With content of its own: not a link, a submodule or a folder.
-    pub(super) fn is_plain(&self) -> bool {
-        self.mode & SORT == 0o100_000
-    }
-
-    pub(super) fn is_folder(&self) -> bool {
-        self.mode & SORT == 0o040_000
-    }
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UpdateRule {

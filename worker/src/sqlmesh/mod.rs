@@ -123,8 +123,8 @@ impl Bridges {
         Ok(BridgeSession::new(connection, site, terms))
     }
 
-    /// Starts a process for one job of `project` that runs a stranger's code, in `checkout`: it sees
-    /// nothing else of this worker, and reaches no network.
+    /// Starts a process for one job of `project` that runs a stranger's code, in `checkout`: it
+    /// sees nothing else of this worker, and reaches no network.
     ///
     /// # Errors
     /// As [`Bridges::session`]; [`EngineError::Declared`] where this machine has no walls for it.

@@ -24,20 +24,23 @@ def dials(port):
     return "reached"
 
 here = pathlib.Path(__file__).parent
+package = pathlib.Path(sys.modules["sluice_bridge"].__file__).parent
+status = open("/proc/self/status")
 plan = json.loads((here / "plan.json").read_text())
 found = {
     "environment": sorted(os.environ),
     "secret": tried(lambda: pathlib.Path(plan["secret"]).read_text()),
     "network": tried(lambda: dials(plan["port"])),
     "checkout": tried(lambda: (here / "planted.py").write_text("x")),
-    "scripts": tried(lambda: (pathlib.Path(sys.modules["sluice_bridge"].__file__).parent / "x").write_text("x")),
+    "scripts": tried(lambda: (package / "x").write_text("x")),
     "root": tried(lambda: pathlib.Path("/planted").write_text("x")),
     "dev": tried(lambda: pathlib.Path("/dev/planted").write_text("x")),
     "worker": tried(lambda: open(f"/proc/{plan['pid']}/environ").read()),
     "processes": len([name for name in os.listdir("/proc") if name.isdigit()]),
-    "doors": sorted(str(path) for path in pathlib.Path(sys.modules["sluice_bridge"].__file__).parents[1].iterdir()),
+    "doors": sorted(str(path) for path in package.parent.iterdir()),
     "user": os.getuid(),
-    "capabilities": [line.split()[1] for line in open("/proc/self/status") if line.startswith("CapEff")],
+    "capabilities": [line.split()[1] for line in status if line.startswith("CapEff")],
+    "door": [tried(lambda: (path / "x").write_text("x")) for path in package.parent.iterdir()],
     "scratch": tried(lambda: pathlib.Path("/tmp/x").write_text("x")),
     "large": tried(lambda: pathlib.Path("/tmp/large").write_bytes(bytes(1100 << 20))),
 }
@@ -91,7 +94,10 @@ async fn a_strangers_code_finds_nothing_of_the_worker() {
     assert_eq!(of("scratch"), "1", "there is a place to write to");
     assert_eq!(of("large"), "OSError", "and it has a bound: {found:#}");
     let doors = found["doors"].as_array().unwrap();
-    assert!(doors.iter().all(|door| !door.as_str().unwrap().ends_with("sock")), "{found:#}");
+    assert_eq!(doors.len(), 2, "the package, and a folder that takes no file: {found:#}");
+    let door: Vec<&str> =
+        found["door"].as_array().unwrap().iter().filter_map(|how| how.as_str()).collect();
+    assert!(!door.contains(&"1") && door.contains(&"FileNotFoundError"), "{found:#}");
     assert!(!shop.path("planted.py").exists());
 }
 
