@@ -262,7 +262,7 @@ fn may_be_command(body: &str) -> bool {
     let text = body.trim();
     !text.contains(['\n', '\r'])
         && text.chars().nth(LONGEST_COMMAND).is_none()
-        && (text.ends_with("/deploy") || text.ends_with("/gate"))
+        && (text.ends_with("/deploy") || text.ends_with("/gate") || text.contains("/gate "))
 }
 
 fn check_run(action: &str, payload: &[u8]) -> Result<Wishes, BadPayload> {

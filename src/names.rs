@@ -155,6 +155,12 @@ impl JobId {
         Self::of_parts(&["deploy", project.as_str(), &pr.to_string(), head.as_str()])
     }
 
+    /// The pull request that a job's id names; `None` for what is no id of ours.
+    pub(crate) fn pr_of(id: &str) -> Option<PrNumber> {
+        let id = id.strip_prefix("spread:").unwrap_or(id);
+        id.split(':').nth(2)?.parse().ok().map(PrNumber)
+    }
+
     /// An id made of parts, each of them printable already: the longest real one has some 190
     /// characters.
     pub(crate) fn of_parts(parts: &[&str]) -> Self {

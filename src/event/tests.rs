@@ -108,7 +108,7 @@ fn a_comment_is_a_command_when_it_looks_like_one_and_nothing_else() {
             }),
         )
     };
-    for body in ["/deploy", " /deploy \r\n", "#SQLMesh/deploy", "/gate"] {
+    for body in ["/deploy", " /deploy \r\n", "#SQLMesh/deploy", "/gate", "x/gate 0a1b"] {
         assert_eq!(comment("created", body), ["w#7 command IC_1"], "{body:?}");
     }
     let long = format!("{}/deploy", "x".repeat(122));

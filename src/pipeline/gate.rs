@@ -253,7 +253,7 @@ async fn gated(
     Ok(Gated { outcome, pr, prod, preview })
 }
 
-fn redactor<'a>(cx: &'a Cx<'_>) -> &'a Redactor {
+pub(crate) fn redactor<'a>(cx: &'a Cx<'_>) -> &'a Redactor {
     &cx.deps.settings.redactor
 }
 

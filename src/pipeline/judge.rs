@@ -102,6 +102,10 @@ pub(crate) async fn judge(
 ) -> Result<(), Stop> {
     let environment = pr_environment(&policy.bot, &cx.project, facts);
     cx.tell(What::Judged { head: facts.head.clone(), environment });
+    if fork::is_anothers(facts) {
+        cx.note("the head of this fork is another pull request's as well, and so are its checks");
+        return Ok(());
+    }
     let seen = facts;
     let facts = &about_the_preview(facts, &cx.project, &cx.deps.settings.seal);
     let opinions = cx.stage(Stage::Approval, async {
@@ -112,7 +116,7 @@ pub(crate) async fn judge(
     let gate = gate_state(facts, &cx.project, &cx.deps.settings.seal);
     let gate = left_open::gate(cx, facts, board, gate).await;
     if facts.fork {
-        fork::hold(cx, (facts, policy), board);
+        fork::hold(cx, (facts, policy), board).await;
     } else if gate == GateState::Missing {
         ask_for_gate(cx, facts, policy, board).await?;
     }

@@ -300,7 +300,9 @@ fn needs_look(pull: &OpenPull, project: &Project, busy: &Busy) -> Option<Need> {
         let name = checks::name(kind, project);
         pull.checks.iter().find(|check| check.name == name)
     };
-    let Some(gate) = check(CheckKind::ProdPlan) else { return Some(Need::Checks) };
+    // Of a fork's gate there is no more than this.
+    let last = if pull.fork { CheckKind::UnitTests } else { CheckKind::ProdPlan };
+    let Some(gate) = check(last) else { return Some(Need::Checks) };
     if gate.status == CheckStatus::Completed(Conclusion::Neutral) {
         // The head changes nothing of the project: no review makes a difference.
         return None;

@@ -7,7 +7,7 @@ use super::Policy;
 use super::approval::{self, Approval};
 use super::words::{code, quoted};
 use crate::github::{CommandFacts, Facts, Role};
-use crate::names::Login;
+use crate::names::{Login, Sha};
 use crate::outcome::{Reason, Refusal};
 use crate::project::Project;
 
@@ -51,10 +51,25 @@ fn namespace(policy: &Policy) -> &str {
     policy.bot.command_namespace.as_deref().map_or("", str::trim)
 }
 
-/// The command that a comment is, when its whole text is one and nothing else.
+/// The command that a comment is, when its whole text is one and nothing else. `/gate` may name a
+/// commit.
 pub fn parse_command(body: &str, policy: &Policy) -> Option<CommandVerb> {
     let verb = body.trim().strip_prefix(namespace(policy))?;
-    [CommandVerb::Deploy, CommandVerb::Gate].into_iter().find(|known| known.word() == verb)
+    let is_gate_of = verb.strip_prefix("/gate ").is_some_and(|name| Sha::new(name).is_ok());
+    let is_it = |known: &CommandVerb| known.word() == verb;
+    let plain = [CommandVerb::Deploy, CommandVerb::Gate].into_iter().find(is_it);
+    plain.or_else(|| is_gate_of.then_some(CommandVerb::Gate))
+}
+
+/// The commit that a `/gate` names, all of it: a shorter name can be made to fit another one.
+fn named_commit(command: &str) -> Option<Sha> {
+    let (_, name) = command.trim().rsplit_once("/gate ")?;
+    Sha::new(name).ok()
+}
+
+/// What has to be commented to have the code of a fork's head run.
+pub fn gate_of(head: &Sha, policy: &Policy) -> String {
+    format!("{} {head}", CommandVerb::Gate.written(policy))
 }
 
 /// Whether something asks for a deploy of the current head.
@@ -161,29 +176,25 @@ fn stale(command: &CommandFacts, policy: &Policy) -> Option<String> {
 }
 
 /// Who asks, by a valid `/gate`, to have the code of a fork's head run; or all that is wrong with
-/// it. Who may deploy may do that.
-///
-/// `seen_ms` is when sluice first showed something on this head: nobody records when a fork is
-/// pushed to, and a command that is older may be about another head.
+/// it. Who may deploy may do that. The command names the head: nobody records when a fork is pushed
+/// to, and what is pushed may be an older commit again.
 pub fn gatekeeper(
     facts: &Facts,
     policy: &Policy,
     role: Option<Role>,
-    seen_ms: Option<u64>,
 ) -> Result<Login, Vec<Refusal>> {
     let Some(command) = &facts.command else {
         let sentence = "The command is gone: comment it again to have the checks run.";
         return Err(vec![Refusal::new(Reason::CommandStale, sentence)]);
     };
-    let written = code(&CommandVerb::Gate.written(policy));
+    let written = code(&gate_of(&facts.head, policy));
     let is_edited =
         command.edited || parse_command(&command.body, policy) != Some(CommandVerb::Gate);
     let stale = if is_edited {
         Some(format!("The comment was edited after it was written: comment {written} again."))
-    } else if seen_ms.is_none_or(|seen| seen >= command.created_ms) {
+    } else if named_commit(&command.body).as_ref() != Some(&facts.head) {
         Some(format!(
-            "The newest commit was not shown here yet when the command was written: look at it, \
-             then comment {written} again.",
+            "The command has to name the newest commit: look at it, then comment {written}.",
         ))
     } else {
         None

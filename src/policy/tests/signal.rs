@@ -23,6 +23,10 @@ fn a_command_is_the_whole_text() {
         (&plain, "/deploy", Some(CommandVerb::Deploy)),
         (&plain, "  /deploy\r\n", Some(CommandVerb::Deploy)),
         (&plain, "/gate", Some(CommandVerb::Gate)),
+        (&plain, "/gate 0123456789012345678901234567890123456789", Some(CommandVerb::Gate)),
+        (&plain, "/gate 0123456", None),
+        (&plain, "x /gate 0123456789012345678901234567890123456789", None),
+        (&plain, "/deploy 0123456789012345678901234567890123456789", None),
         (&plain, "please /deploy", None),
         (&plain, "/deploy now", None),
         (&plain, "/deploy\n/deploy", None),
@@ -33,6 +37,7 @@ fn a_command_is_the_whole_text() {
         (&plain, "#SQLMesh/deploy", None),
         (&named, "#SQLMesh/deploy", Some(CommandVerb::Deploy)),
         (&named, "#SQLMesh/gate", Some(CommandVerb::Gate)),
+        (&named, "/gate 0123456789012345678901234567890123456789", None),
         (&named, "/deploy", None),
         (&named, "#SQLMesh /deploy", None),
     ];
@@ -142,26 +147,37 @@ fn everything_that_is_wrong_with_a_command_is_said() {
 #[test]
 fn who_may_deploy_may_have_a_forks_code_run() {
     let (named, nobody) = (policy(&["carol"]), policy(&[]));
-    let by = |who: &str| facts().deploy_by(who).with(|facts| say(facts, "/gate"));
+    let head = facts().head;
+    let command = format!("/gate {head}");
+    let by = |who: &str| facts().deploy_by(who).with(|facts| say(facts, &command));
+    let of = |body: &str| facts().deploy_by("carol").with(|facts| say(facts, body));
+    let short = format!("/gate {}", head.short());
+    let other = format!("/gate {}", "d".repeat(40));
     let edited = by("carol").with(|facts| facts.command.as_mut().unwrap().edited = true);
     let stale = Reason::CommandStale;
     let rows = [
-        (by("carol"), &named, None, Some(1_000), Ok("carol")),
-        (by("Carol"), &named, None, Some(1_000), Ok("carol")),
-        (by("mallory"), &named, Some(Role::Admin), Some(1_000), Err(vec![Reason::MayNotGate])),
-        (by("ghost"), &named, None, Some(1_000), Err(vec![Reason::MayNotGate])),
-        (by("dave"), &nobody, Some(Role::Maintain), Some(1_000), Ok("dave")),
-        (by("dave"), &nobody, Some(Role::Write), Some(1_000), Err(vec![Reason::MayNotGate])),
-        (by("dave"), &nobody, None, Some(1_000), Err(vec![Reason::MayNotGate])),
-        (by("carol"), &named, None, Some(2_000), Err(vec![stale])),
-        (by("carol"), &named, None, None, Err(vec![stale])),
-        (edited, &named, None, Some(1_000), Err(vec![stale])),
-        (facts().deploy_by("carol"), &named, None, Some(1_000), Err(vec![stale])),
-        (facts(), &named, None, Some(1_000), Err(vec![stale])),
-        (by("mallory"), &named, None, None, Err(vec![stale, Reason::MayNotGate])),
+        (by("carol"), &named, None, Ok("carol")),
+        (by("Carol"), &named, None, Ok("carol")),
+        (by("mallory"), &named, Some(Role::Admin), Err(vec![Reason::MayNotGate])),
+        (by("ghost"), &named, None, Err(vec![Reason::MayNotGate])),
+        (by("dave"), &nobody, Some(Role::Maintain), Ok("dave")),
+        (by("dave"), &nobody, Some(Role::Write), Err(vec![Reason::MayNotGate])),
+        (by("dave"), &nobody, None, Err(vec![Reason::MayNotGate])),
+        (of("/gate"), &named, None, Err(vec![stale])),
+        (of(&short), &named, None, Err(vec![stale])),
+        (of(&other), &named, None, Err(vec![stale])),
+        (edited, &named, None, Err(vec![stale])),
+        (facts().deploy_by("carol"), &named, None, Err(vec![stale])),
+        (facts(), &named, None, Err(vec![stale])),
+        (
+            by("mallory").with(|facts| say(facts, "/gate")),
+            &named,
+            None,
+            Err(vec![stale, Reason::MayNotGate]),
+        ),
     ];
-    for (facts, policy, role, seen_ms, expected) in rows {
-        let found = gatekeeper(&facts, policy, role, seen_ms);
+    for (facts, policy, role, expected) in rows {
+        let found = gatekeeper(&facts, policy, role);
         let found = found.map_err(|refusals| reasons(&refusals));
         assert_eq!(found, expected.map(login), "{:?}", facts.command);
     }

@@ -55,6 +55,8 @@ struct Data {
     kills_a_bridge: bool,
     /// No configuration can be read.
     is_misconfigured: bool,
+    /// No stranger's code can be run.
+    has_no_walls: bool,
 }
 
 #[derive(Default, Clone)]
@@ -116,6 +118,11 @@ impl Warehouse {
     /// From now on no configuration can be read.
     pub fn breaks_the_configuration(&self) {
         self.data.lock().unwrap().is_misconfigured = true;
+    }
+
+    /// From now on no stranger's code can be run.
+    pub fn has_no_walls(&self) {
+        self.data.lock().unwrap().has_no_walls = true;
     }
 
     /// Kills the bridge of the next apply to prod.
@@ -218,6 +225,9 @@ impl Engine for Scripted {
         source: &Source,
         cancel: CancellationToken,
     ) -> Result<Box<dyn Session>, EngineError> {
+        if source.confined && self.warehouse.data.lock().unwrap().has_no_walls {
+            return Err(declared(Fault::Load, "this worker has no walls"));
+        }
         let worktree = self.mirrors.merged(source, &cancel).await?;
         let mut models = Models::new();
         for file in std::fs::read_dir(worktree.project().join("models")).unwrap() {

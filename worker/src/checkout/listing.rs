@@ -100,6 +100,30 @@ fn unreadable(command: &str, output: &[u8]) -> EngineError {
     EngineError::Broken { what, source: None }
 }
 
+/// The most that the tree of a stranger's head may hold: a few bytes in a pack can be many on disk.
+const MOST_FILES: usize = 200_000;
+const MOST_BYTES: u64 = 2 << 30;
+
+/// Whether what `ls-tree -r -l -z` lists may be put on disk for a stranger.
+pub(super) fn is_bounded(listed: &[u8]) -> Result<(), EngineError> {
+    let sizes = listed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).map(|entry| {
+        let facts = entry.split(|byte| *byte == b'\t').next().unwrap_or_default();
+        let size = facts.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+        // A submodule has none, and takes no room.
+        std::str::from_utf8(size).ok().and_then(|size| size.parse::<u64>().ok()).unwrap_or(0)
+    });
+    let (files, bytes) = sizes
+        .fold((0_usize, 0_u64), |(files, bytes), size| (files + 1, bytes.saturating_add(size)));
+    if files <= MOST_FILES && bytes <= MOST_BYTES {
+        return Ok(());
+    }
+    let message = format!(
+        "the merged tree has {files} files of {bytes} bytes, which is more than is put on disk for \
+         a fork ({MOST_FILES} files, {MOST_BYTES} bytes)"
+    );
+    Err(EngineError::Declared { class: Fault::Load, message, traceback: None })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
@@ -121,5 +145,18 @@ mod tests {
         let error = project_tree(&root, &entries, "warehouse").unwrap_err();
         assert!(matches!(error, EngineError::Declared { class: Fault::Load, .. }), "{error}");
         assert!(inside("../x").is_err() && inside("/etc").is_err() && inside("a/b").is_ok());
+    }
+
+    #[test]
+    fn a_strangers_tree_has_a_bound_on_disk() {
+        let entry =
+            |size: &str| format!("100644 blob {} {size:>7}\tmodels/a b.sql\0", "a".repeat(40));
+        let small = entry("12") + "160000 commit 0123 -\tsub\0";
+        assert!(is_bounded(small.as_bytes()).is_ok());
+        let large = entry("1073741824") + &entry("1073741825");
+        let error = is_bounded(large.as_bytes()).unwrap_err();
+        assert!(error.to_string().contains("2 files of 2147483649 bytes"), "{error}");
+        let many = entry("0").repeat(MOST_FILES + 1);
+        assert!(is_bounded(many.as_bytes()).is_err());
     }
 }

@@ -131,6 +131,10 @@ impl Mirrors {
             Some(1) => return Err(listing::conflict(&merge.stdout)),
             _ => listing::merged_tree(&merge.success()?)?,
         };
+        if source.confined {
+            let list = mirror.call(&["ls-tree", "-r", "-l", "-z", "--full-tree", tree.as_str()]);
+            listing::is_bounded(&mirror.read(list, cancel).await?.success()?)?;
+        }
         worktree::whole(&mirror, &self.site, &tree, path, cancel).await
     }
 

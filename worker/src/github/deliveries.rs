@@ -59,7 +59,7 @@ impl HttpGitHub {
             match self.send_again(id).await {
                 Ok(()) => redelivered.again += 1,
                 // Of this one: the others are not to wait for it.
-                Err(error @ (GitHubError::Invalid(_) | GitHubError::Forbidden(_))) => {
+                Err(error @ GitHubError::Invalid(_)) => {
                     tracing::warn!(id, %error, "GitHub does not send a webhook again");
                 }
                 Err(error) => return Err(error),

@@ -19,7 +19,7 @@ const PROGRAM: &str = "bwrap";
 /// Where SQLMesh keeps its cache there: nothing of it outlives the job.
 pub(super) const CACHE: &str = "/tmp/cache";
 
-/// Its home, and the only place besides where it can write.
+/// Its home, below `/tmp`, which is where it can write.
 const HOME: &str = "/tmp/home";
 
 /// What can be written there in all, in bytes.
@@ -28,9 +28,17 @@ const MOST_WRITTEN: u64 = 1 << 30;
 /// The same for memory that its processes share.
 const MOST_SHARED: u64 = 64 << 20;
 
-/// What a dynamic linker, a locale and TLS certificates need. Nothing that is a secret lies there.
-const READ_ALWAYS: [&str; 6] = [
-    "/usr",
+/// What programs, a dynamic linker, a locale and TLS certificates need.
+const READ_ALWAYS: [&str; 14] = [
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/libexec",
+    "/usr/share",
+    "/usr/local/bin",
+    "/usr/local/lib",
+    "/etc/alternatives",
     "/etc/ld.so.cache",
     "/etc/ld.so.conf",
     "/etc/ld.so.conf.d",
@@ -69,8 +77,33 @@ impl Apart {
 
     /// The program and its arguments, up to the interpreter's own.
     pub(super) fn command(&self, python: &Path, package: &Path) -> (PathBuf, Vec<OsString>) {
-        let mut call = Call::default();
-        call.words(["--die-with-parent", "--new-session", "--unshare-all", "--cap-drop", "ALL"]);
+        let mut call = Call::walls();
+        for path in homes(python).iter().flat_map(|home| PARTS.map(|part| home.join(part))) {
+            call.paths("--ro-bind-try", [&path, &path]);
+        }
+        for path in [package, &self.checkout] {
+            call.paths("--ro-bind", [path, path]);
+        }
+        call.paths("--bind", [&self.door, &self.door]);
+        call.closed();
+        call.paths("--chdir", [package.parent().unwrap_or(package)]);
+        call.words(["--"]);
+        call.0.push(python.into());
+        (self.program.clone(), call.0)
+    }
+}
+
+/// bubblewrap's arguments.
+#[derive(Default)]
+struct Call(Vec<OsString>);
+
+impl Call {
+    /// Everything that is the same for all.
+    fn walls() -> Self {
+        let mut call = Self::default();
+        // A user of its own by name, or it could make others, with all capabilities.
+        call.words(["--unshare-user", "--disable-userns", "--unshare-all"]);
+        call.words(["--die-with-parent", "--new-session", "--cap-drop", "ALL"]);
         call.words(["--uid", "65534", "--gid", "65534", "--hostname", "apart"]);
         call.words(["--proc", "/proc", "--dev", "/dev"]);
         call.words(["--size", &MOST_WRITTEN.to_string(), "--tmpfs", "/tmp"]);
@@ -85,27 +118,14 @@ impl Apart {
                 Err(_) => call.words(["--ro-bind-try", path, path]),
             }
         }
-        for path in homes(python).iter().flat_map(|home| PARTS.map(|part| home.join(part))) {
-            call.paths("--ro-bind-try", [&path, &path]);
-        }
-        for path in [package, &self.checkout] {
-            call.paths("--ro-bind", [path, path]);
-        }
-        call.paths("--bind", [&self.door, &self.door]);
-        // What bubblewrap made itself lies in memory, without a bound.
-        call.words(["--remount-ro", "/dev", "--remount-ro", "/"]);
-        call.paths("--chdir", [package.parent().unwrap_or(package)]);
-        call.words(["--"]);
-        call.0.push(python.into());
-        (self.program.clone(), call.0)
+        call
     }
-}
 
-/// bubblewrap's arguments.
-#[derive(Default)]
-struct Call(Vec<OsString>);
+    /// What bubblewrap made itself lies in memory, without a bound: nothing more is written there.
+    fn closed(&mut self) {
+        self.words(["--remount-ro", "/dev", "--remount-ro", "/"]);
+    }
 
-impl Call {
     fn words<const N: usize>(&mut self, words: [&str; N]) {
         self.0.extend(words.map(OsString::from));
     }
@@ -136,8 +156,15 @@ pub(super) fn environment() -> Vec<(OsString, OsString)> {
         .filter_map(|name| Some((name.into(), std::env::var_os(name)?)))
         .collect();
     let sqlmesh = format!("{HOME}/.sqlmesh");
-    let own =
-        [("PATH", "/usr/bin:/bin"), ("HOME", HOME), ("TMPDIR", "/tmp"), ("SQLMESH_HOME", &sqlmesh)];
+    let own = [
+        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        ("HOME", HOME),
+        ("TMPDIR", "/tmp"),
+        ("SQLMESH_HOME", &sqlmesh),
+        // A thread and an arena for each core would be most of what it may use.
+        ("MALLOC_ARENA_MAX", "2"),
+        ("OPENBLAS_NUM_THREADS", "1"),
+    ];
     all.extend(own.map(|(name, value)| (name.into(), value.into())));
     all
 }
@@ -149,9 +176,11 @@ pub(super) fn environment() -> Vec<(OsString, OsString)> {
 pub fn can_run_apart() -> Result<(), String> {
     let program = interpreter::locate(Path::new(PROGRAM))
         .map_err(|_| format!("{PROGRAM} is not installed (Debian: apt-get install bubblewrap)"))?;
+    let mut call = Call::walls();
+    call.closed();
+    call.words(["--", "/bin/true"]);
     let mut probe = Probe::new(program);
-    probe.args(["--unshare-all", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--proc", "/proc"]);
-    probe.args(["--", "/bin/true"]).stdin(Stdio::null()).stdout(Stdio::null());
+    probe.args(call.0).stdin(Stdio::null()).stdout(Stdio::null());
     let output = probe.output().map_err(|error| format!("{PROGRAM}: {error}"))?;
     if output.status.success() {
         return Ok(());
@@ -159,7 +188,7 @@ pub fn can_run_apart() -> Result<(), String> {
     let said = String::from_utf8_lossy(&output.stderr);
     Err(format!(
         "{PROGRAM} cannot make namespaces here ({}): allow them to this user, or run the worker \
-         where they are",
+         where they are; bubblewrap has to be 0.8 or newer",
         said.lines().next().unwrap_or("it does not say why")
     ))
 }

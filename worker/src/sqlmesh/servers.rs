@@ -98,20 +98,20 @@ impl Servers {
         python: &Path,
         checkout: &Path,
     ) -> Result<Connection, EngineError> {
-        let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let door = self.common.folder.join(format!("{number}.door"));
-        std::fs::create_dir(&door).map_err(|error| broken("a socket's folder", error))?;
         let can = tokio::task::spawn_blocking(apart::can_run_apart).await;
         can.map_err(|error| broken("a probe", error))?.map_err(|why| {
             // Another try would find the same: somebody is to be told.
             let message = format!("this worker cannot run the code of a fork: {why}");
             EngineError::Declared { class: Fault::Load, message, traceback: None }
         })?;
-        let apart = Apart::new(checkout, &door).map_err(|error| broken("bwrap", error))?;
+        let in_the_way = |error| broken("a socket's folder", error);
+        let door = tempfile::Builder::new().prefix("door-").tempdir_in(&self.common.folder);
+        let door = door.map_err(in_the_way)?;
+        let apart = Apart::new(checkout, door.path()).map_err(|error| broken("bwrap", error))?;
         let launch = Launch {
             python: python.to_owned(),
             scripts: self.common.folder.clone(),
-            socket: door.join("sock"),
+            socket: door.path().join("sock"),
             environment: apart::environment(),
             max_jobs: 1,
             start_within: self.common.start_within,
@@ -123,7 +123,7 @@ impl Servers {
         let server = server.map_err(|error| broken("a Python apart", error))?;
         let connection = Connection::open(server).await?;
         // Nothing of the project has run yet, and none of it finds a folder of ours to write to.
-        std::fs::remove_dir_all(&door).map_err(|error| broken("a socket's folder", error))?;
+        door.close().map_err(in_the_way)?;
         Ok(connection)
     }
 

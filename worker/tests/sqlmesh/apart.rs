@@ -23,6 +23,9 @@ def dials(port):
     socket.create_connection(("127.0.0.1", port), timeout=5).close()
     return "reached"
 
+def fills(name):
+    return pathlib.Path("/tmp", name).write_bytes(bytes(400 << 20))
+
 here = pathlib.Path(__file__).parent
 package = pathlib.Path(sys.modules["sluice_bridge"].__file__).parent
 status = open("/proc/self/status")
@@ -42,7 +45,9 @@ found = {
     "capabilities": [line.split()[1] for line in status if line.startswith("CapEff")],
     "door": [tried(lambda: (path / "x").write_text("x")) for path in package.parent.iterdir()],
     "scratch": tried(lambda: pathlib.Path("/tmp/x").write_text("x")),
-    "large": tried(lambda: pathlib.Path("/tmp/large").write_bytes(bytes(1100 << 20))),
+    "large": [tried(lambda: fills(name)) for name in "abc"],
+    "memory": tried(lambda: len(bytearray(5 << 30))),
+    "users": tried(lambda: subprocess.run(["unshare", "--user", "true"], check=True)),
 }
 raise Exception("FOUND " + json.dumps(found))
 "#;
@@ -92,7 +97,10 @@ async fn a_strangers_code_finds_nothing_of_the_worker() {
     assert!(!names.contains(&"CARGO_PKG_NAME"), "passed to this project by its name: {names:?}");
     assert!(names.iter().all(|name| !name.starts_with("CARGO")), "{names:?}");
     assert_eq!(of("scratch"), "1", "there is a place to write to");
-    assert_eq!(of("large"), "OSError", "and it has a bound: {found:#}");
+    let large = ["419430400", "419430400", "OSError"];
+    assert_eq!(found["large"], serde_json::json!(large), "and it has a bound: {found:#}");
+    assert_eq!(of("memory"), "MemoryError", "{found:#}");
+    assert_eq!(of("users"), "CalledProcessError", "no other user, with all rights: {found:#}");
     let doors = found["doors"].as_array().unwrap();
     assert_eq!(doors.len(), 2, "the package, and a folder that takes no file: {found:#}");
     let door: Vec<&str> =

@@ -81,6 +81,14 @@ impl World {
     ) -> Result<Oid, WorldError> {
         if let Some(fork) = &spec.fork {
             let reference = format!("refs/forks/{fork}/{}", spec.branch);
+            let repository = self.repository(&pr.repository)?;
+            if let (true, Some(tip)) =
+                (spec.files.is_empty(), repository.branches.get(&spec.branch))
+            {
+                // The fork has the branch as the repository has it.
+                repository.git.update_ref(&reference, tip)?;
+                return Ok(tip.clone());
+            }
             return self.commit_to_fork(by, pr, (&reference, base, &spec.files));
         }
         let existing = self.repository(&pr.repository)?.branches.get(&spec.branch).cloned();

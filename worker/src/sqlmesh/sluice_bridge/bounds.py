@@ -7,7 +7,6 @@ import resource
 GIB = 1 << 30
 
 BOUNDS = (
-    (resource.RLIMIT_AS, 8 * GIB),
     (resource.RLIMIT_DATA, 4 * GIB),
     (resource.RLIMIT_FSIZE, GIB),
     (resource.RLIMIT_NOFILE, 1024),
@@ -24,3 +23,6 @@ def keep() -> None:
         if hard != resource.RLIM_INFINITY:
             most = min(most, hard)
         resource.setrlimit(what, (most, most))
+    # Where memory runs out, this goes before the worker does.
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
+        score.write("1000")
