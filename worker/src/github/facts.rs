@@ -79,9 +79,6 @@ impl HttpGitHub {
         if let Some(commit) = &mut commit {
             self.required(ask, commit, &mut required).await?;
         }
-        if missing.iter().any(is_unread_rule) {
-            required.unread("the base branch's rules, which this account may not read");
-        }
         note_unread(&missing, &mut required);
         let changed = match pr.files.take() {
             Some(listed) => self.changed(ask, listed).await?,
@@ -311,8 +308,11 @@ fn variables(github: &HttpGitHub, ask: &Ask) -> Value {
     variables
 }
 
-/// Takes note of checks that could not be read: they may be required.
+/// Takes note of rules and checks that could not be read: there may be required ones among them.
 fn note_unread(missing: &[Problem], required: &mut Required) {
+    if missing.iter().any(is_unread_rule) {
+        required.unread("the base branch's rules, which this account may not read");
+    }
     if missing.iter().any(|problem| problem.path().any(|name| name == "contexts")) {
         required.unread("check runs of others, which this token may not read");
     }
