@@ -81,11 +81,12 @@ impl Ours {
         let pages = statuses::marker(&ask.marker);
         let all = comments.into_vec().into_iter();
         for comment in all.filter(|comment| comment.viewer_did_author) {
-            if comment.body.contains(&ask.marker) {
+            // The pages first: whoever edits them cannot make them the sticky comment.
+            if comment.body.starts_with(&pages) {
+                self.pages.get_or_insert(comment);
+            } else if comment.body.contains(&ask.marker) {
                 let shape::Comment { id, body, .. } = comment;
                 self.sticky.get_or_insert(Comment { id, body });
-            } else if comment.body.starts_with(&pages) {
-                self.pages.get_or_insert(comment);
             }
         }
     }

@@ -71,9 +71,6 @@ impl HttpGitHub {
         let command = self.command(ask, &pr, viewed.command).await?;
         let wants_pages = commit.as_ref().is_some_and(|it| statuses::name_pages(it, &viewer));
         let Ours { sticky, pages } = self.ours(ask, pr.comments, wants_pages).await?;
-        if missing.iter().any(is_unread_rule) {
-            required.unread("the base branch's rules, which this account may not read");
-        }
         note_unread(&missing, &mut required);
         let changed = match pr.files.take() {
             Some(listed) => self.changed(ask, listed).await?,
@@ -336,8 +333,11 @@ fn variables(github: &HttpGitHub, ask: &Ask) -> Value {
     variables
 }
 
-/// Takes note of checks that could not be read: they may be required.
+/// Takes note of rules and checks that could not be read: there may be required ones among them.
 fn note_unread(missing: &[Problem], required: &mut Required) {
+    if missing.iter().any(is_unread_rule) {
+        required.unread("the base branch's rules, which this account may not read");
+    }
     if missing.iter().any(|problem| problem.path().any(|name| name == "contexts")) {
         required.unread("check runs of others, which this token may not read");
     }

@@ -7,7 +7,7 @@ use sluice_sim::faults::Answer;
 use sluice_sim::world::{Identity, StatusState};
 
 use super::statuses::{LINTER, MARK, PASSED, checks, found, given, of, pages, posts_fail};
-use super::town::check;
+use super::town::{MARKER, check};
 
 #[tokio::test]
 async fn a_quoted_page_is_nobodys() {
@@ -147,4 +147,16 @@ async fn two_reports_at_once_keep_both_their_pages() {
     let both = futures_util::future::join_all(reports.iter().map(|one| town.github.report(one)));
     both.await.into_iter().for_each(|written| drop(written.unwrap()));
     assert_eq!(checks(&town, &pr).await.len(), 3);
+}
+
+#[tokio::test]
+async fn pages_cannot_be_made_the_sticky_comment() {
+    let (town, pr) = found().await;
+    town.github.report(&of(&town, &pr, vec![check("job-1", PASSED)]).await).await.unwrap();
+    let (id, body) = pages(&town, &pr).unwrap();
+    town.alice.edits_comment(&pr, id, &format!("{body}\n{MARKER}")).await.unwrap();
+    let made = town.github.report(&town.report(&pr, "job-1").await).await.unwrap();
+    let facts = town.facts(&pr).await;
+    assert_eq!(facts.comment.map(|comment| comment.id), made.comment);
+    assert_eq!(facts.checks.len(), 1, "what is beside a page changes none");
 }

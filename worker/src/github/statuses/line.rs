@@ -192,35 +192,44 @@ pub(super) fn title(text: &str) -> String {
     }
 }
 
-/// A job's id as part of an address. The head, which most have in them, is known to who reads it.
+/// A job's id as part of an address, of characters that nobody rewrites in one. The head, which most
+/// have in them, is known to who reads it.
 fn shortened(id: &str, head: &Sha) -> String {
     let parts = id.split(head.as_str()).map(escaped);
-    parts.collect::<Vec<_>>().join("@")
+    parts.collect::<Vec<_>>().join("~h")
 }
 
 fn escaped(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~:".contains(&byte);
-    let one = |byte: u8| match is_plain(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
+    let one = |byte: u8| match byte {
+        b':' => "~c".to_owned(),
+        byte if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) => {
+            char::from(byte).to_string()
+        }
+        byte => format!("~{byte:02X}"),
     };
     text.bytes().map(one).collect()
 }
 
 fn lengthened(text: &str, head: &Sha) -> Option<String> {
-    let mut id = String::new();
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        rest = &rest[c.len_utf8()..];
-        match c {
-            '@' => id.push_str(head.as_str()),
-            '%' => {
-                let byte = u8::from_str_radix(rest.get(..2)?, 16).ok()?;
-                id.push(Some(char::from(byte)).filter(char::is_ascii_graphic)?);
-                rest = &rest[2..];
+    let mut parts = text.split('~');
+    let mut id = parts.next()?.to_owned();
+    for part in parts {
+        let rest = match part.as_bytes().first()? {
+            b'h' => {
+                id.push_str(head.as_str());
+                &part[1..]
             }
-            c => id.push(c),
-        }
+            b'c' => {
+                id.push(':');
+                &part[1..]
+            }
+            _ => {
+                let byte = u8::from_str_radix(part.get(..2)?, 16).ok()?;
+                id.push(Some(char::from(byte)).filter(char::is_ascii_graphic)?);
+                &part[2..]
+            }
+        };
+        id.push_str(rest);
     }
     Some(id)
 }

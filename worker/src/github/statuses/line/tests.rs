@@ -80,7 +80,7 @@ fn every_line_comes_back_as_it_was() {
 fn an_address_leads_where_it_did() {
     let line = line(CheckStatus::Queued, Some("d"));
     let of = |base| line.address(base, &head());
-    let value = "sluice=1.queued.6553f100.d.deploy:warehouse:7:@";
+    let value = "sluice=1.queued.6553f100.d.deploy~cwarehouse~c7~c~h";
     assert_eq!(of("https://h/a"), format!("https://h/a?{value}"));
     assert_eq!(of("https://h/a?b=c"), format!("https://h/a?b=c&{value}"));
     let comment = "https://h/pull/7#issuecomment-8";
@@ -90,12 +90,13 @@ fn an_address_leads_where_it_did() {
 
 #[test]
 fn a_jobs_id_may_hold_anything_that_such_an_id_may() {
-    for id in ["a@b.c?d&e#f%g", HEAD, "gate:w:7:…".trim_end_matches('…')] {
+    for id in ["a@b.c?d&e#f%g~h", HEAD, "gate:w:7:-_", "~", "::~c~41"] {
         let short = shortened(id, &head());
-        assert!(!short.contains(['?', '&', '#', '.']) || id.contains('.'), "{short}");
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.~".contains(c);
+        assert!(short.chars().all(is_plain), "{short}");
         assert_eq!(lengthened(&short, &head()).as_deref(), Some(id));
     }
-    for broken in ["%", "%4", "%zz", "%00", "%ä"] {
+    for broken in ["~", "~4", "~zz", "~00", "~ä", "a~"] {
         assert_eq!(lengthened(broken, &head()), None, "{broken}");
     }
 }
@@ -123,7 +124,6 @@ fn what_another_tool_of_the_account_says_is_not_ours() {
         Some("https://h/?sluice=2.failure.1.0.job"),
         Some("https://h/?sluice=1.failure.1"),
         Some("https://h/?sluice=1.perfect.1.0.job"),
-        Some("https://h/#?sluice=1.failure.1.0.job").filter(|_| false),
     ] {
         assert!(read(url(other)).is_none(), "{other:?}");
     }
