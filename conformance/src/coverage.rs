@@ -66,7 +66,9 @@ impl Subject {
 }
 
 /// The worker's documents by the names of their operations, and what a report may write.
-pub(crate) const DOCUMENTS: [&str; 14] = [
+pub(crate) const DOCUMENTS: [&str; 17] = [
+    "Enqueue",
+    "Enqueue: enqueuePullRequest",
     "Facts",
     "Merge",
     "Merge: mergePullRequest",
@@ -79,6 +81,7 @@ pub(crate) const DOCUMENTS: [&str; 14] = [
     "Report: createCheckRun",
     "Report: updateCheckRun",
     "Report: updateIssueComment",
+    "StandingInQueue",
     "StandingOf",
     "Written",
 ];

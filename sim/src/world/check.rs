@@ -255,7 +255,7 @@ impl World {
             let payload = shape::check_run_event(self, repository, run);
             self.emit(&Identity::App, name, ("check_run", Some(action)), payload)?;
         }
-        Ok(())
+        self.queues_move(name)
     }
 
     /// A check run, with its repository.
@@ -285,7 +285,7 @@ impl World {
         let (context, commit) = (context.to_owned(), commit.clone());
         let repository = self.repository_mut(name)?;
         repository.statuses.push(CommitStatus { id, commit, context, state });
-        Ok(())
+        self.queues_move(name)
     }
 }
 
