@@ -16,6 +16,7 @@ mod monorepo;
 mod once;
 mod order;
 mod owners;
+mod queue;
 mod reserved;
 mod secrets;
 mod sweep;

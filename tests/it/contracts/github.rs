@@ -9,5 +9,6 @@ mod limits;
 mod merges;
 mod open;
 mod owners;
+mod queue;
 mod reads;
 mod town;

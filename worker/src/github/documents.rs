@@ -23,6 +23,10 @@ pub(super) const OPEN_PULLS: &str = document!("open_pulls");
 pub(super) const STANDING: &str = document!("standing_of", "standing");
 /// Merges, and reads the merged commit back.
 pub(super) const MERGE: &str = document!("merge", "standing");
+/// The same, and whether it is in the merge queue.
+pub(super) const STANDING_IN_QUEUE: &str = document!("standing_in_queue", "standing");
+/// Puts a pull request into the merge queue.
+pub(super) const ENQUEUE: &str = document!("enqueue");
 
 #[cfg(test)]
 mod tests {
@@ -31,7 +35,7 @@ mod tests {
     #[test]
     fn every_document_fits_githubs_schema() {
         let all = [FACTS, WRITTEN, MORE_CONTEXTS, MORE_COMMENTS, OPEN_PULLS, STANDING, MERGE];
-        for document in all {
+        for document in all.into_iter().chain([STANDING_IN_QUEUE, ENQUEUE]) {
             assert_eq!(sluice_conformance::check_document(document), Ok(()), "{document}");
         }
     }

@@ -16,7 +16,7 @@ use super::client::Errand;
 use super::documents;
 use super::graphql::Problem;
 use super::limits::Failure;
-use super::meaning::{alias, folder, policy, project_tree, reviews, state};
+use super::meaning::{alias, folder, policy, project_tree, queue, reviews, state};
 use super::owners::{ALIASES, Said};
 use super::patience::Tries;
 use super::shape::{self, Contexts, HeadCommit, Viewed, Written};
@@ -82,6 +82,7 @@ impl HttpGitHub {
         let target = pr.base_ref.as_ref().and_then(|base| base.target.as_ref());
         let base_project_tree = target
             .and_then(|base| project_tree(&ask.path, base.tree.as_ref()?, base.folder.as_ref()));
+        let queue = queue(&pr);
         let author = pr.author.map(|author| author.login);
         let reviews = pr.reviews.map(reviews).unwrap_or_default();
         let said = Said {
@@ -112,6 +113,7 @@ impl HttpGitHub {
             head,
             head_branch: pr.head_ref_name,
             base_branch: pr.base_ref_name,
+            queue,
             merge_state: pr.merge_state_status,
             review_decision: pr.review_decision,
             checks,
@@ -298,7 +300,14 @@ fn may_be_missing(problem: &Problem) -> bool {
         || configuration::all().any(|name| alias(name) == last) || ALIASES.contains(&last);
     (problem.is("NOT_FOUND") && (matches!(last, "command" | "folder") || is_file()))
         || is_unread_rule(problem)
+        || is_unread_queue(problem)
         || problem.path().nth(1) == Some("merged")
+}
+
+/// Whether a queue is required is then for the merge to find out.
+fn is_unread_queue(problem: &Problem) -> bool {
+    let mut path = problem.path();
+    problem.is("FORBIDDEN") && path.any(|name| matches!(name, "mergeQueue" | "mergeQueueEntry"))
 }
 
 fn is_unread_rule(problem: &Problem) -> bool {
