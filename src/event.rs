@@ -4,6 +4,8 @@
 //! may, and what is current, is read again by the worker. Models are narrow, so that a field that
 //! GitHub adds, drops or leaves empty elsewhere changes nothing.
 
+mod group;
+
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
@@ -47,7 +49,7 @@ pub enum Ignored {
     NoPullRequest,
     /// A push: previews are refreshed when they are needed next.
     Push,
-    /// A merge group, which waits for the pull request's own checks.
+    /// A merge group that asks for nothing, or that is of no pull request.
     MergeGroup,
 }
 
@@ -86,7 +88,7 @@ pub const LABELS: [&str; 9] = [
 
 /// Whether an event of this name may come to jobs.
 pub fn leads_to_jobs(event: &str) -> bool {
-    !matches!(label(event), "merge_group" | "other" | "ping" | "push")
+    !matches!(label(event), "other" | "ping" | "push")
 }
 
 /// The event's name for metrics: those we know, else `other`.
@@ -124,7 +126,7 @@ pub fn translate(
         "check_run" => check_run(action, payload)?,
         "check_suite" => check_suite(action, payload)?,
         "push" => Err(Ignored::Push),
-        _ => Err(Ignored::MergeGroup),
+        _ => group::wishes(action, payload)?,
     };
     Ok(match wishes.and_then(|wishes| jobs(&wishes, &projects)) {
         Ok(jobs) => jobs,

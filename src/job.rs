@@ -81,6 +81,8 @@ pub enum Scope {
     Approval,
     /// Lint, unit tests, PR environment and prod plan preview.
     Full,
+    /// Whether a group of the merge queue may be merged, whose commit is the head.
+    Group,
 }
 
 /// Whether an existing gate result is good enough.

@@ -92,6 +92,7 @@ fn facts(ask: &Ask) -> Result<Facts, GitHubError> {
         base: sha("b")?,
         base_project_tree: None,
         ownership: sluice::github::Ownership::NotAsked,
+        queue: sluice::github::MergeQueue::None,
         changed: Changed::Unknown,
         policy: PolicySha::new("policy").map_err(|_| nothing())?,
         reviews: Vec::new(),

@@ -66,9 +66,11 @@ impl Subject {
 }
 
 /// The worker's documents by the names of their operations, and what a report may write.
-pub(crate) const DOCUMENTS: [&str; 18] = [
+pub(crate) const DOCUMENTS: [&str; 21] = [
     "AddPages",
     "AddPages: addComment",
+    "Enqueue",
+    "Enqueue: enqueuePullRequest",
     "Facts",
     "Merge",
     "Merge: mergePullRequest",
@@ -83,6 +85,7 @@ pub(crate) const DOCUMENTS: [&str; 18] = [
     "Report: updateIssueComment",
     "RewritePages",
     "RewritePages: updateIssueComment",
+    "StandingInQueue",
     "StandingOf",
     "Written",
 ];

@@ -8,7 +8,8 @@ pub use spec::PrSpec;
 use crate::git::Oid;
 use crate::standin::{SimError, Standin};
 use crate::world::{
-    Files, Identity, MergeRequest, Pr, Push, RepositoryName, ReviewState, Role, World, WorldError,
+    EnqueueRequest, Files, Identity, MergeRequest, Pr, Push, RepositoryName, ReviewState, Role,
+    World, WorldError,
 };
 
 /// Someone with an account.
@@ -229,7 +230,17 @@ impl Actor {
     /// As every verb.
     pub async fn queues(&self, pr: &Pr) -> Result<Oid, SimError> {
         let pr = pr.clone();
-        self.act(move |world, by| world.enqueue(by, &pr)).await
+        let request = EnqueueRequest::default();
+        self.act(move |world, by| world.enqueue(by, &pr, &request)).await
+    }
+
+    /// Takes a pull request out of the merge queue.
+    ///
+    /// # Errors
+    /// As every verb.
+    pub async fn takes_out_of_queue(&self, pr: &Pr) -> Result<(), SimError> {
+        let pr = pr.clone();
+        self.act(move |world, _| world.dequeue(&pr)).await
     }
 
     /// Presses "re-run all checks".

@@ -10,6 +10,7 @@ mod node;
 mod protection;
 mod pull;
 mod query;
+mod queue;
 mod repository;
 mod scalar;
 mod status;

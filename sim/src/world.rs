@@ -43,6 +43,7 @@ pub use node::{Kind, NodeId};
 pub use protection::{Origin, Protection};
 pub use pull::{Pr, PullRequest, PullSpec, PullState, Size};
 pub use push::{Activity, ActivityType, Push};
+pub use queue::{EnqueueRequest, QueueEntry};
 pub use repository::{Files, Repository, RepositoryName};
 pub use request::{RateLimit, RequestKind, RequestLog, RequestRecord};
 pub use review::{Review, ReviewState};

@@ -179,8 +179,17 @@ fn one_event_is_one_job_for_all_projects_of_its_repository() {
 #[test]
 fn everything_else_is_counted_and_comes_to_nothing() {
     assert_eq!(of_one("push", json!({"ref": "refs/heads/main"})), ["push"]);
-    let group = json!({"action": "checks_requested", "merge_group": {"head_sha": HEAD}});
-    assert_eq!(of_one("merge_group", group), ["merge_group"]);
+    let group = |action: &str, branch: &str| {
+        let head_ref = format!("refs/heads/{branch}");
+        json!({"action": action, "merge_group": {"head_sha": HEAD, "head_ref": head_ref}})
+    };
+    let branch = format!("gh-readonly-queue/release/1.0/pr-7-{HEAD}");
+    let told = of_one("merge_group", group("checks_requested", &branch));
+    assert_eq!(told, ["w#7 approval ab00000"]);
+    assert_eq!(of_one("merge_group", group("destroyed", &branch)), ["merge_group"]);
+    for odd in ["main", "gh-readonly-queue/main/7", "gh-readonly-queue/main/pr-x-y"] {
+        assert_eq!(of_one("merge_group", group("checks_requested", odd)), ["merge_group"], "{odd}");
+    }
     assert_eq!(of_one("ping", json!({"zen": "…"})), ["ignored"]);
     assert_eq!(of_one("star", json!({"action": "created"})), ["ignored"]);
     let mut elsewhere = pull("opened");

@@ -13,13 +13,17 @@ use crate::observe::JobRef;
 use crate::outcome::Conclusion;
 
 mod deployment;
+mod merge;
 mod open;
 mod owners;
+mod queue;
 mod report;
 
 pub use deployment::{DeploymentId, DeploymentState, DeploymentWrite};
+pub use merge::{Merge, MergeMethod, MergeOutcome, Via};
 pub use open::{MergedPull, OpenCheck, OpenPull, OpenPulls, Page, Redelivered};
 pub use owners::{Members, Owned, OwnedFiles, Owner, Ownership, Team};
+pub use queue::{Group, MergeQueue};
 pub use report::{Attempt, CheckWrite, CommentWrite, Report, ReportError, Reported};
 
 /// GitHub, or what stands in for it.
@@ -136,6 +140,8 @@ pub struct Facts {
     pub policy: PolicySha,
     /// All reviews, oldest first.
     pub reviews: Vec<Review>,
+    /// Where it stands in the base branch's merge queue.
+    pub queue: MergeQueue,
     /// Whether GitHub would merge it.
     pub merge_state: MergeState,
     /// What the protection rules make of the reviews; `None` when they ask for none.
@@ -312,42 +318,6 @@ pub struct CommandFacts {
     pub created_ms: u64,
     /// When `head` was pushed to its branch, by GitHub's record; `None` when there is none.
     pub head_pushed_ms: Option<u64>,
-}
-
-/// A merge, pinned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Merge {
-    /// Which pull request, for reading back.
-    pub ask: Ask,
-    /// The pull request's node id.
-    pub pr_id: NodeId,
-    /// The head that was planned; any other is refused by GitHub.
-    pub head: Sha,
-    /// How.
-    pub method: MergeMethod,
-}
-
-/// How a pull request is merged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MergeMethod {
-    /// A merge commit.
-    Merge,
-    /// One new commit.
-    Squash,
-    /// The head's commits, again.
-    Rebase,
-}
-
-/// What a merge came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MergeOutcome {
-    /// It is merged, as this commit.
-    Merged(MergedCommit),
-    /// The head is another one now.
-    HeadMoved,
-    /// GitHub says no, in its words; it may say yes later.
-    Refused(String),
 }
 
 /// What an account may do, by GitHub's role names, least first. A custom role counts as the

@@ -30,6 +30,7 @@ pub(crate) mod free;
 pub(crate) mod history;
 mod merge;
 mod plan;
+mod queue;
 mod ticket;
 
 use clear::{Desk, Read};

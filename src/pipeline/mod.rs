@@ -33,6 +33,7 @@ mod command;
 mod cx;
 mod deploy;
 mod gate;
+mod group;
 mod judge;
 mod left_open;
 pub mod missed;
@@ -213,6 +214,9 @@ async fn run(cx: &Cx<'_>) -> Result<(), Stop> {
     match &cx.envelope.job {
         // A gate check's time is for what it runs: it has to say that it was over.
         Job::GateCheck(check) if check.scope == Scope::Full => Box::pin(gate::run(cx, check)).await,
+        Job::GateCheck(check) if check.scope == Scope::Group => {
+            cx.within(limit, Box::pin(group::run(cx, check))).await
+        }
         Job::GateCheck(check) => cx.within(limit, Box::pin(coalesce::run(cx, check))).await,
         Job::Command(command) => cx.within(limit, Box::pin(command::run(cx, command))).await,
         // A deploy's time starts when it has prod.

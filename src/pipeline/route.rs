@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::github::{
     Attempt, Check, CheckStatus, CheckWrite, Facts, PrState, Report, ReportError, Reported,
 };
+use crate::job::{Job, Scope};
 use crate::names::ProjectName;
 use crate::outcome::{Stage, Stop};
 use crate::pipeline::cx::{Cx, stop_of_github};
@@ -24,6 +25,13 @@ pub(crate) async fn run(cx: &Cx<'_>) -> Result<(), Stop> {
 }
 
 async fn spread(cx: &Cx<'_>) -> Result<(), Stop> {
+    if is_of_a_group(&cx.envelope.job) {
+        // Each has to say something of it where its checks are required.
+        for project in siblings(cx) {
+            cx.publish(cx.envelope.job.clone().of(&project.name)).await?;
+        }
+        return Ok(());
+    }
     let facts = cx.stage(Stage::Gate, cx.facts(None)).await?;
     let (concerned, others): (Vec<_>, Vec<_>) =
         siblings(cx).into_iter().partition(|project| concerns(project, &facts.changed));
@@ -34,6 +42,10 @@ async fn spread(cx: &Cx<'_>) -> Result<(), Stop> {
         return Ok(());
     }
     pass_by(cx, &facts, &others).await
+}
+
+fn is_of_a_group(job: &Job) -> bool {
+    matches!(job, Job::GateCheck(check) if check.scope == Scope::Group)
 }
 
 /// The other projects that the pull request concerns as well.

@@ -52,6 +52,15 @@ pub fn merging(head: &Sha) -> Said {
     Said::concluded(Conclusion::Success, MERGING, &summary)
 }
 
+/// Prod runs it, and GitHub's merge queue has it.
+pub fn in_queue(head: &Sha) -> Said {
+    let summary = format!(
+        "Prod runs {}. It is in GitHub's merge queue, and prod is kept for it until it is merged.",
+        code(head.short()),
+    );
+    Said::new(CheckStatus::InProgress, "Deployed, in the merge queue", &summary)
+}
+
 /// Whether that does not tell how the deploy of a merged pull request ended: it promises more, or
 /// speaks of a merge to come.
 pub fn is_untold(status: CheckStatus, title: &str) -> bool {

@@ -7,6 +7,7 @@ pub mod checks;
 pub mod comment;
 pub mod deploy;
 mod gate;
+pub mod group;
 pub mod markdown;
 mod models;
 mod owners;

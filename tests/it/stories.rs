@@ -18,6 +18,7 @@ mod monorepo;
 mod once;
 mod order;
 mod owners;
+mod queue;
 mod reserved;
 mod secrets;
 mod statuses;

@@ -16,12 +16,14 @@ enum Job {
     /// All checks, anew.
     Gate,
     Cleanup,
+    /// The check of a group, by the number in its branch's name.
+    Group,
     /// A gate for each pull request that a check of ours lists.
     GateOfEach,
 }
 
 /// What is not here comes to no job.
-const JOBS: [(&str, &str, Job); 10] = [
+const JOBS: [(&str, &str, Job); 11] = [
     ("pull_request", "opened", Job::Look),
     ("pull_request", "synchronize", Job::Look),
     ("pull_request", "ready_for_review", Job::Look),
@@ -30,6 +32,7 @@ const JOBS: [(&str, &str, Job); 10] = [
     ("pull_request_review", "submitted", Job::Look),
     ("pull_request_review", "edited", Job::Look),
     ("pull_request_review", "dismissed", Job::Look),
+    ("merge_group", "checks_requested", Job::Group),
     ("check_run", "rerequested", Job::GateOfEach),
     ("check_suite", "rerequested", Job::GateOfEach),
 ];
@@ -45,6 +48,11 @@ fn wanted(event: &str, delivery: &str, project: &str, payload: &Value) -> Vec<St
         Some(Job::Look) => vec![format!("approval:{project}:{number}:{delivery}")],
         Some(Job::Gate) => vec![format!("gate:{project}:{number}:{head}")],
         Some(Job::Cleanup) => vec![format!("cleanup:{project}:{number}:{delivery}")],
+        Some(Job::Group) => {
+            let branch = payload["merge_group"]["head_ref"].as_str().unwrap_or_default();
+            let number = branch.split("/pr-").nth(1).and_then(|rest| rest.split('-').next());
+            vec![format!("approval:{project}:{}:{delivery}", number.unwrap_or_default())]
+        }
         Some(Job::GateOfEach) => {
             let name = payload["check_run"]["name"].as_str();
             let is_ours = name.is_none_or(|name| name.starts_with("SQLMesh - "));

@@ -8,15 +8,25 @@ use super::check::CheckRun;
 use super::comment::{Actor, IssueComment, Reaction};
 use super::node::{self, Node};
 use super::pull::PullRequest;
+use super::queue::MergeQueueEntry;
 use super::{caller, with_world};
-use crate::world::{Kind, MergeRequest, NewCheckRun, NodeId, ReactionTarget, WorldError};
+use crate::world::{
+    EnqueueRequest, Kind, MergeRequest, NewCheckRun, NodeId, ReactionTarget, WorldError,
+};
 use input::{
-    AddCommentInput, AddReactionInput, CreateCheckRunInput, MergePullRequestInput,
-    UpdateCheckRunInput, UpdateIssueCommentInput,
+    AddCommentInput, AddReactionInput, CreateCheckRunInput, EnqueuePullRequestInput,
+    MergePullRequestInput, UpdateCheckRunInput, UpdateIssueCommentInput,
 };
 
 /// `Mutation`.
 pub(crate) struct Mutation;
+
+/// `EnqueuePullRequestPayload`.
+#[derive(SimpleObject)]
+pub(crate) struct EnqueuePullRequestPayload {
+    merge_queue_entry: Option<MergeQueueEntry>,
+    client_mutation_id: Option<String>,
+}
 
 /// The payload of creating or updating a check run.
 #[derive(SimpleObject)]
@@ -163,6 +173,26 @@ impl Mutation {
             let (reaction, _) = world.react(by, &target, input.content.into())?;
             Ok(Some(AddReactionPayload {
                 reaction: Some(Reaction::of(&reaction)),
+                client_mutation_id: input.client_mutation_id,
+            }))
+        })
+    }
+
+    async fn enqueue_pull_request(
+        &self,
+        context: &Context<'_>,
+        input: EnqueuePullRequestInput,
+    ) -> async_graphql::Result<Option<EnqueuePullRequestPayload>> {
+        let by = caller(context)?;
+        with_world(context, |world| {
+            let pr = node::pull(world, &input.pull_request_id)?;
+            let request = EnqueueRequest {
+                expected_head: input.expected_head_oid.map(|oid| oid.0),
+                jump: input.jump.unwrap_or_default(),
+            };
+            world.enqueue(by, &pr, &request)?;
+            Ok(Some(EnqueuePullRequestPayload {
+                merge_queue_entry: MergeQueueEntry::of(world.pull(&pr)?)?,
                 client_mutation_id: input.client_mutation_id,
             }))
         })

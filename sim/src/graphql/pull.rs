@@ -7,6 +7,7 @@ use async_graphql::{ComplexObject, Context, ID, SimpleObject};
 use super::comment::{Actor, IssueComment};
 use super::commit::{Commit, Ref};
 use super::connection::{Connection, Window};
+use super::queue::{MergeQueue, MergeQueueEntry};
 use super::repository::Repository;
 use super::scalar::{DateTime, GitObjectID, Uri};
 use super::words::{
@@ -106,8 +107,8 @@ impl PullRequest {
             base_ref_name: pull.base.clone(),
             base_ref_oid: (&pull.base_oid).into(),
             author: Actor::by_login(world, &pull.author),
-            is_in_merge_queue: pull.queued,
-            is_merge_queue_enabled: false,
+            is_in_merge_queue: pull.queued.is_some(),
+            is_merge_queue_enabled: home.merge_queues.contains_key(&pull.base),
             review_decision: world.review_decision(home, pull).map(Into::into),
             url: Uri(format!("{}/{}/pull/{}", world.url(), home.name, pull.number)),
             pr: Pr::new(home.name.clone(), pull.number),
@@ -181,6 +182,20 @@ impl PullRequest {
         with_world(context, |world| {
             Commit::of(world.repository(&self.pr.repository)?, &merged.commit).map(Some)
         })
+    }
+
+    async fn merge_queue(
+        &self,
+        context: &Context<'_>,
+    ) -> async_graphql::Result<Option<MergeQueue>> {
+        with_world(context, |world| Ok(MergeQueue::of(world.pull(&self.pr)?)))
+    }
+
+    async fn merge_queue_entry(
+        &self,
+        context: &Context<'_>,
+    ) -> async_graphql::Result<Option<MergeQueueEntry>> {
+        with_world(context, |world| MergeQueueEntry::of(world.pull(&self.pr)?))
     }
 
     async fn repository(&self, context: &Context<'_>) -> async_graphql::Result<Repository> {

@@ -233,7 +233,7 @@ impl World {
             let payload = shape::check_run_event(self, repository, run);
             self.emit(&Identity::App, name, ("check_run", Some(action)), payload)?;
         }
-        Ok(())
+        self.queues_move(name)
     }
 
     /// A check run, with its repository.

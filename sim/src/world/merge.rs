@@ -74,7 +74,6 @@ impl World {
         };
         let pull = self.pull_mut(pr)?;
         pull.state = PullState::Merged;
-        pull.queued = false;
         pull.merged = Some(Merged { commit: commit.clone(), at, by: by.clone() });
         pull.closed_at = Some(at);
         pull.updated_at = at;
@@ -97,6 +96,9 @@ impl World {
         }
         if request.expected_head.as_deref().is_some_and(|head| head != pull.head_oid.as_str()) {
             return Err(MergeFault::HeadModified.refusal());
+        }
+        if repository.merge_queues.contains_key(&pull.base) {
+            return refuse("Changes must be made through the merge queue");
         }
         if pull.draft {
             return refuse("Pull Request is still a draft");

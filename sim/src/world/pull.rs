@@ -8,8 +8,8 @@ pub use open::PullSpec;
 
 use super::mergeability::Mergeability;
 use super::{
-    Identity, Merged, Reaction, Repository, RepositoryName, Review, ReviewState, Role, World,
-    WorldError,
+    Identity, Merged, QueueEntry, Reaction, Repository, RepositoryName, Review, ReviewState, Role,
+    World, WorldError,
 };
 use crate::git::{ChangedFile, Oid};
 use crate::shape;
@@ -80,8 +80,8 @@ pub struct PullRequest {
     pub merged: Option<Merged>,
     /// Its reviews, oldest first.
     pub reviews: Vec<Review>,
-    /// Whether it waits in the merge queue.
-    pub queued: bool,
+    /// Where it is in the merge queue, if it is in one.
+    pub queued: Option<QueueEntry>,
     /// Reactions to its description.
     pub reactions: Vec<Reaction>,
     /// How much it changes.
@@ -141,6 +141,7 @@ impl World {
         to: &Oid,
     ) -> Result<(), WorldError> {
         let now = self.now();
+        self.dequeue(pr)?;
         let (repository, pull) = self.pull(pr)?;
         repository.git.update_ref(&format!("refs/pull/{}/head", pr.number), to)?;
         let base_oid = repository.tip(&pull.base)?.clone();
@@ -192,6 +193,7 @@ impl World {
     ) -> Result<(), WorldError> {
         let now = self.now();
         self.allow_change(by, pr)?;
+        self.dequeue(pr)?;
         let pull = self.pull_mut(pr)?;
         if pull.state != from {
             return Err(WorldError::Unprocessable(format!("the pull request cannot be {action}")));
@@ -218,6 +220,7 @@ impl World {
     /// [`WorldError::NotFound`] when there is no such branch.
     pub fn retarget(&mut self, by: &Identity, pr: &Pr, base: &str) -> Result<(), WorldError> {
         self.allow_change(by, pr)?;
+        self.dequeue(pr)?;
         let (repository, pull) = self.pull(pr)?;
         let tip = repository.tip(base)?.clone();
         let size = repository.size_of(&tip, &pull.head_oid)?;

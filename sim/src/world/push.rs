@@ -117,6 +117,7 @@ impl World {
         for number in self.open_pulls(name, |pull| pull.base == movement.branch)? {
             self.pull_mut(&Pr::new(name.clone(), number))?.forget_mergeability();
         }
+        self.build_groups(name, movement.branch)?;
         let from_branch = |pull: &super::PullRequest| {
             pull.head == movement.branch && pull.head_repository.is_none()
         };

@@ -84,6 +84,8 @@ pub struct Repository {
     pub collaborators: BTreeMap<String, Role>,
     /// Protection rules by branch.
     pub protection: BTreeMap<String, Protection>,
+    /// Who waits in the merge queue, by number, of each branch that requires one.
+    pub merge_queues: BTreeMap<String, Vec<u64>>,
     /// Every push, oldest first.
     pub activity: Vec<Activity>,
     pub(crate) git: Git,
@@ -175,6 +177,7 @@ impl World {
             deployments: Vec::new(),
             collaborators: BTreeMap::new(),
             protection: BTreeMap::new(),
+            merge_queues: BTreeMap::new(),
             activity: Vec::new(),
             git,
             last_number: 0,

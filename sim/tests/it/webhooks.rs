@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use sluice_sim::faults::WebhookFault;
-use sluice_sim::world::DeliveryStatus;
-use sluice_sim::{PrSpec, Receiver, signature};
+use sluice_sim::world::{DeliveryStatus, Protection, StatusState};
+use sluice_sim::{Pr, PrSpec, Receiver, signature};
 use tokio::sync::mpsc;
 
 use crate::town::{PATIENCE, Town};
@@ -209,6 +209,15 @@ async fn queues_reruns_and_edits_are_told_too() {
     assert_eq!(mailbox.next().await.name(), "pull_request_review.edited");
     town.bob.reruns_checks(&pr).await.unwrap();
     assert_eq!(mailbox.next().await.name(), "check_suite.rerequested");
+    let name = town.repository.clone();
+    let set = move |world: &mut sluice_sim::World| {
+        let required_checks = vec!["ci".to_owned()];
+        world.require_queue(&name, "main")?;
+        world.protect(&name, "main", Some(Protection { required_checks, ..Default::default() }))?;
+        let head = world.pull(&Pr::new(name.clone(), 1))?.1.head_oid.clone();
+        world.set_status(&name, &head, ("ci", StatusState::Success))
+    };
+    town.gh.change(set).await.unwrap();
     let group = town.bob.queues(&pr).await.unwrap();
     assert_eq!(mailbox.next().await.name(), "push");
     let asked = mailbox.next().await;

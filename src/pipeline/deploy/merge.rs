@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use crate::engine::{Applied, Checkout};
-use crate::github::{GitHubError, Merge, MergeOutcome, MergedCommit};
+use crate::github::{GitHubError, Merge, MergeOutcome, MergeQueue, MergedCommit, Via};
 use crate::lease::Release;
 use crate::lease::hold::Lease;
 use crate::observe::What;
 use crate::outcome::{Reason, StageOutcome, Stop};
 use crate::pipeline::cx::{Cx, Ended};
 use crate::pipeline::deploy::clear::Desk;
+use crate::pipeline::deploy::queue;
 use crate::pipeline::deploy::ticket::Ticket;
 use crate::render::checks::{self, CheckKind};
 use crate::render::{self, deploy};
@@ -116,9 +117,15 @@ pub(crate) async fn run(
         pr_id: ticket.facts().id.clone(),
         head: desk.job.head.clone(),
         method,
+        via: Via::Merge,
     };
     let required = ticket.facts().required_pending.contains(&own(cx));
-    let merged = merged(cx, desk, &merge, (lease, required)).await;
+    let merged = match ticket.facts().queue {
+        MergeQueue::None => merged(cx, desk, &merge, (lease, required)).await,
+        MergeQueue::Out | MergeQueue::In { .. } => {
+            queue::merged(cx, desk, &merge, (lease, required)).await
+        }
+    };
     let merged = merged.map(|merged| merged.and_then(|commit| in_production(desk, commit)));
     cx.tell(What::AppliedNotMerged(!matches!(merged, Ok(Ok(_)))));
     if !matches!(merged, Ok(Ok(_))) {
@@ -164,6 +171,7 @@ async fn merged(
             Ok(MergeOutcome::Merged(commit)) => return Ok(Ok(commit)),
             Ok(MergeOutcome::HeadMoved) => return Ok(Err(NotMerged::HeadMoved)),
             Ok(MergeOutcome::Refused(why)) => why,
+            Ok(MergeOutcome::Waits) => "It is in GitHub's merge queue.".to_owned(),
             Err(GitHubError::Limited { after }) => {
                 pause = pause.max(after);
                 "GitHub's rate limit is reached".to_owned()

@@ -4,8 +4,8 @@
 //! with nothing said about it. The policy: carol and dave are required approvers, `/deploy` is on.
 
 use crate::github::{
-    Changed, CommandFacts, Facts, Members, MergeMethod, MergeState, Owned, OwnedFiles, Owner,
-    Ownership, PrState, Review, ReviewState, Team,
+    Changed, CommandFacts, Facts, Members, MergeMethod, MergeQueue, MergeState, Owned, OwnedFiles,
+    Owner, Ownership, PrState, Review, ReviewState, Team,
 };
 use crate::names::{Login, NodeId, PolicySha, PrNumber, ProjectName, Repository, Sha};
 use crate::policy::{BotOptions, Policy};
@@ -48,6 +48,7 @@ pub(super) fn facts() -> Facts {
         ownership: Ownership::NotAsked,
         policy: PolicySha::new("90110").unwrap(),
         reviews: vec![],
+        queue: MergeQueue::None,
         merge_state: MergeState::Clean,
         review_decision: None,
         required_pending: vec![],

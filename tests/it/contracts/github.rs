@@ -10,6 +10,7 @@ mod merges;
 mod open;
 mod owners;
 mod pages;
+mod queue;
 mod reads;
 mod statuses;
 mod town;

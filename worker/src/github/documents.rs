@@ -35,6 +35,10 @@ pub(super) const MERGE: &str = document!("merge", "standing");
 pub(super) const ADD_PAGES: &str = document!("add_pages");
 /// Writes it anew.
 pub(super) const REWRITE_PAGES: &str = document!("rewrite_pages");
+/// The same, and whether it is in the merge queue.
+pub(super) const STANDING_IN_QUEUE: &str = document!("standing_in_queue", "standing");
+/// Puts a pull request into the merge queue.
+pub(super) const ENQUEUE: &str = document!("enqueue");
 
 #[cfg(test)]
 mod tests {
@@ -42,8 +46,9 @@ mod tests {
 
     #[test]
     fn every_document_fits_githubs_schema() {
-        let reads = [FACTS, WRITTEN, MORE_CONTEXTS, MORE_COMMENTS, OPEN_PULLS, STANDING];
-        for document in reads.into_iter().chain([MERGE, ADD_PAGES, REWRITE_PAGES]) {
+        let all = [FACTS, WRITTEN, MORE_CONTEXTS, MORE_COMMENTS, OPEN_PULLS, STANDING, MERGE];
+        let more = [ADD_PAGES, REWRITE_PAGES, STANDING_IN_QUEUE, ENQUEUE];
+        for document in all.into_iter().chain(more) {
             assert_eq!(sluice_conformance::check_document(document), Ok(()), "{document}");
         }
     }

@@ -17,7 +17,7 @@ use super::comments::Ours;
 use super::documents;
 use super::graphql::Problem;
 use super::limits::Failure;
-use super::meaning::{alias, folder, policy, project_tree, reviews, state};
+use super::meaning::{alias, folder, policy, project_tree, queue, reviews, state};
 use super::owners::{ALIASES, Said};
 use super::patience::Tries;
 use super::shape::{self, Contexts, HeadCommit, Viewed, Written};
@@ -69,6 +69,7 @@ impl HttpGitHub {
         let (commit, mut required) =
             self.of_head(ask, std::mem::take(&mut pr.commits), &head).await?;
         let command = self.command(ask, &pr, viewed.command).await?;
+        let queue = queue(&pr);
         let wants_pages = commit.as_ref().is_some_and(|it| statuses::name_pages(it, &viewer));
         let Ours { sticky, pages } = self.ours(ask, pr.comments, wants_pages).await?;
         note_unread(&missing, &mut required);
@@ -110,6 +111,7 @@ impl HttpGitHub {
             head,
             head_branch: pr.head_ref_name,
             base_branch: pr.base_ref_name,
+            queue,
             merge_state: pr.merge_state_status,
             review_decision: pr.review_decision,
             checks: checks.unwrap_or_default(),
@@ -354,7 +356,14 @@ fn may_be_missing(problem: &Problem) -> bool {
         || configuration::all().any(|name| alias(name) == last) || ALIASES.contains(&last);
     (problem.is("NOT_FOUND") && (matches!(last, "command" | "folder") || is_file()))
         || is_unread_rule(problem)
+        || is_unread_queue(problem)
         || problem.path().nth(1) == Some("merged")
+}
+
+/// Whether a queue is required is then for the merge to find out.
+fn is_unread_queue(problem: &Problem) -> bool {
+    let mut path = problem.path();
+    problem.is("FORBIDDEN") && path.any(|name| matches!(name, "mergeQueue" | "mergeQueueEntry"))
 }
 
 fn is_unread_rule(problem: &Problem) -> bool {

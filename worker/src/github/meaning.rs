@@ -4,7 +4,7 @@
 
 use sha2::{Digest, Sha256};
 use sluice::clock::unix_ms;
-use sluice::github::{MergedCommit, PrState, Review};
+use sluice::github::{Group, MergeQueue, MergedCommit, PrState, Review};
 use sluice::names::{PolicySha, Sha};
 
 use super::limits::Failure;
@@ -47,6 +47,19 @@ pub(super) fn state(standing: &Standing, path: &str) -> Result<PrState, Failure>
         })),
         ("MERGED", None) => Err(Failure::ambiguous("merged, and the commit is not there yet")),
         (other, _) => Err(Failure::invalid(format!("a pull request that is {other}"))),
+    }
+}
+
+/// Where a pull request stands in the merge queue. What may not be read is as if it were not there.
+pub(super) fn queue(pr: &shape::PullRequest) -> MergeQueue {
+    let group = |entry: &shape::QueueEntry| {
+        let (head, onto) = entry.head_commit.as_ref().zip(entry.base_commit.as_ref())?;
+        Some(Group { head: head.oid.clone(), onto: onto.oid.clone() })
+    };
+    match (&pr.merge_queue, &pr.merge_queue_entry) {
+        (_, Some(entry)) => MergeQueue::In { group: group(entry) },
+        (Some(_), None) => MergeQueue::Out,
+        (None, None) => MergeQueue::None,
     }
 }
 

@@ -112,7 +112,7 @@ impl HttpGitHub {
     }
 }
 
-fn errand(merge: &Merge) -> Errand<'_> {
+pub(super) fn errand(merge: &Merge) -> Errand<'_> {
     Errand::of(&merge.ask, "merge", Priority::Merge)
 }
 
@@ -130,7 +130,7 @@ fn refused(problem: &Problem) -> Result<Try, Failure> {
 }
 
 /// A refusal that the pull request itself does not explain.
-fn said(why: String) -> MergeOutcome {
+pub(super) fn said(why: String) -> MergeOutcome {
     if why.starts_with(HEAD_MOVED) { MergeOutcome::HeadMoved } else { MergeOutcome::Refused(why) }
 }
 
@@ -142,7 +142,7 @@ fn merged(merge: &Merge, reply: &Reply) -> Result<Try, Failure> {
     }
 }
 
-fn read_standing(pr: Option<&Value>) -> Result<Standing, Failure> {
+pub(super) fn read_standing(pr: Option<&Value>) -> Result<Standing, Failure> {
     let pr = pr.cloned().unwrap_or_default();
     serde_json::from_value(pr).map_err(|source| Failure::Ambiguous {
         what: "a pull request of another shape than asked for".to_owned(),
@@ -151,7 +151,7 @@ fn read_standing(pr: Option<&Value>) -> Result<Standing, Failure> {
 }
 
 /// What a pull request as it stands says about the merge; `None` while it is open at our head.
-fn outcome(merge: &Merge, standing: &Standing) -> Result<Option<MergeOutcome>, Failure> {
+pub(super) fn outcome(merge: &Merge, standing: &Standing) -> Result<Option<MergeOutcome>, Failure> {
     if standing.head_ref_oid != merge.head {
         return Ok(Some(MergeOutcome::HeadMoved));
     }

@@ -23,6 +23,7 @@ mod merge;
 mod open;
 mod owners;
 mod patience;
+mod queue;
 mod report;
 mod rest;
 mod shape;
@@ -40,7 +41,7 @@ use sluice::clock::Clock;
 use sluice::config::ChecksAs;
 use sluice::github::{
     Ask, Check, DeploymentId, DeploymentWrite, Facts, GitHub, GitHubError, Merge, MergeOutcome,
-    OpenPulls, Page, Redelivered, Report, ReportError, Reported, Role,
+    OpenPulls, Page, Redelivered, Report, ReportError, Reported, Role, Via,
 };
 use sluice::names::{Login, Repository, Sha};
 use sluice::observe::Observer;
@@ -179,7 +180,10 @@ impl GitHub for HttpGitHub {
     }
 
     async fn merge(&self, merge: &Merge) -> Result<MergeOutcome, GitHubError> {
-        self.merge_pinned(merge).await
+        match merge.via {
+            Via::Merge => self.merge_pinned(merge).await,
+            Via::Queue | Via::InQueue => self.merge_by_queue(merge).await,
+        }
     }
 
     async fn deployment(

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use sluice::github::{MergeState, ReviewDecision, ReviewState};
 use sluice::names::{Login, NodeId, Sha};
@@ -76,12 +77,23 @@ pub(super) struct PullRequest {
     pub(super) review_decision: Option<ReviewDecision>,
     pub(super) reviews: Option<Nodes<Review>>,
     #[serde(default)]
+    pub(super) merge_queue: Option<IgnoredAny>,
+    #[serde(default)]
+    pub(super) merge_queue_entry: Option<QueueEntry>,
+    #[serde(default)]
     pub(super) files: Option<Files>,
     pub(super) commits: Nodes<PullRequestCommit>,
     #[serde(flatten)]
     pub(super) standing: Standing,
     #[serde(flatten)]
     pub(super) comments: Comments,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct QueueEntry {
+    pub(super) head_commit: Option<Object>,
+    pub(super) base_commit: Option<Object>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,7 +1,7 @@
 //! A merge happens once, at the planned head, or not at all.
 
 use serde_json::{Value, json};
-use sluice::github::{GitHub, GitHubError, Merge, MergeMethod, MergeOutcome, MergedCommit};
+use sluice::github::{GitHub, GitHubError, Merge, MergeMethod, MergeOutcome, MergedCommit, Via};
 
 use crate::canned::{ask, node, object, sha};
 use crate::scripted::{Say, Scripted, data, problem, status};
@@ -10,7 +10,13 @@ const BASE_MOVED: &str = "Base branch was modified. Review and try the merge aga
 const HEAD_MOVED: &str = "Head branch was modified. Review and try the merge again.";
 
 fn merge() -> Merge {
-    Merge { ask: ask(), pr_id: node("PR_7"), head: sha('a'), method: MergeMethod::Squash }
+    Merge {
+        ask: ask(),
+        pr_id: node("PR_7"),
+        head: sha('a'),
+        method: MergeMethod::Squash,
+        via: Via::Merge,
+    }
 }
 
 fn standing(state: &str, head: char) -> Value {

@@ -109,6 +109,15 @@ pub(super) struct MergePullRequestInput {
     pub(super) client_mutation_id: Option<String>,
 }
 
+/// `EnqueuePullRequestInput`.
+#[derive(InputObject)]
+pub(super) struct EnqueuePullRequestInput {
+    pub(super) pull_request_id: ID,
+    pub(super) expected_head_oid: Option<GitObjectID>,
+    pub(super) jump: Option<bool>,
+    pub(super) client_mutation_id: Option<String>,
+}
+
 impl CreateCheckRunInput {
     /// Everything but what only a new run has. A name change is none here.
     pub(super) fn into_change(self) -> CheckRunChange {

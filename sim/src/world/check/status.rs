@@ -130,6 +130,7 @@ impl World {
             creator,
             created_at,
         });
+        self.queues_move(name)?;
         Ok(id)
     }
 

@@ -59,7 +59,7 @@ impl World {
             closed_at: None,
             merged: None,
             reviews: Vec::new(),
-            queued: false,
+            queued: None,
             reactions: Vec::new(),
             size,
             mergeability: Mergeability::Unknown,

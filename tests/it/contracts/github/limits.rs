@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice::github::{CheckStatus, GitHub, GitHubError, Merge, MergeMethod, MergeOutcome, Role};
+use sluice::github::{
+    CheckStatus, GitHub, GitHubError, Merge, MergeMethod, MergeOutcome, Role, Via,
+};
 use sluice::job::JobKind;
 use sluice::metrics::Metrics;
 use sluice::names::{JobId, Login, PrNumber, ProjectName};
@@ -43,6 +45,7 @@ async fn progress_is_left_out_before_a_merge_has_to_wait() {
         pr_id: report.pr_id,
         head: report.head,
         method: MergeMethod::Squash,
+        via: Via::Merge,
     };
     let merged = town.github.merge(&merge).await.unwrap();
     assert!(matches!(merged, MergeOutcome::Merged(_)), "{merged:?}");

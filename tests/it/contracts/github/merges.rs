@@ -1,6 +1,6 @@
 //! A merge happens once, at the planned head, or not at all.
 
-use sluice::github::{GitHub, Merge, MergeMethod, MergeOutcome, MergedCommit, PrState};
+use sluice::github::{GitHub, Merge, MergeMethod, MergeOutcome, MergedCommit, PrState, Via};
 use sluice_sim::Pr;
 use sluice_sim::faults::{Answer, MergeFault};
 use sluice_sim::world::{Identity, Protection, PullState};
@@ -9,7 +9,7 @@ use super::town::{Town, as_sha};
 
 async fn merge_of(town: &Town, pr: &Pr, method: MergeMethod) -> Merge {
     let facts = town.facts(pr).await;
-    Merge { ask: town.ask(pr), pr_id: facts.id, head: facts.head, method }
+    Merge { ask: town.ask(pr), pr_id: facts.id, head: facts.head, method, via: Via::Merge }
 }
 
 async fn merge(town: &Town, pr: &Pr) -> MergeOutcome {
