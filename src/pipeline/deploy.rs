@@ -249,7 +249,7 @@ async fn applied(
     let told = |obstacle: &Obstacle| cx.note(obstacle.to_string());
     let wait = Wait::UpTo { at_most: cx.deps.settings.deploy_timeout, told: &told };
     let wish = Wish::snapshots(lease, planned.plan.builds.clone(), wait);
-    hold(&cx.deps.keeper(), wish, async |snapshots| {
+    Box::pin(hold(&cx.deps.keeper(), wish, async |snapshots| {
         let ticket = Ticket::issue(cx, desk, planned, snapshots);
         let mut ticket = cx.stage(Stage::Validate, ticket).await?;
         let applied = ticket.apply(cx, desk, [lease, snapshots]);
@@ -260,7 +260,7 @@ async fn applied(
                 Err(stop)
             }
         }
-    })
+    }))
     .await
 }
 

@@ -23,8 +23,8 @@ use crate::policy::concern::concerns;
 use crate::render::checks::{self, CheckKind, Said};
 use crate::render::group;
 
-/// The group is asked for again after this long, where GitHub has not made it, or the one before it
-/// has no answer yet.
+/// The group is asked for again after this long at first, where GitHub has not made it, or the one
+/// before it has no answer yet; later after a fourth of the time that it has taken so far.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// No longer than this; GitHub itself gives a group up after an hour, unless told otherwise.
@@ -65,11 +65,16 @@ fn later(cx: &Cx<'_>, why: &str) -> Result<(), Stop> {
         cx.note(format!("{why}: given up"));
         return Ok(());
     }
-    Err(Stop::Later { why: why.to_owned(), after: AGAIN_AFTER })
+    let after = AGAIN_AFTER.max(Duration::from_millis(age_ms(cx) / 4));
+    Err(Stop::Later { why: why.to_owned(), after })
 }
 
 fn is_old(cx: &Cx<'_>) -> bool {
-    unix_ms(cx.now()).saturating_sub(cx.envelope.enqueued_ms) > NO_LONGER_THAN_MS
+    age_ms(cx) > NO_LONGER_THAN_MS
+}
+
+fn age_ms(cx: &Cx<'_>) -> u64 {
+    unix_ms(cx.now()).saturating_sub(cx.envelope.enqueued_ms)
 }
 
 /// Those of the project's checks that may be required: the head has them, or lacks them.
