@@ -37,8 +37,8 @@ pub(crate) const STATUSES: &[Undescribed] = &[
     Undescribed {
         status: 422,
         operation: "POST /repos/{owner}/{repo}/statuses/{sha}",
-        why: "GitHub refuses an unknown commit, a description or address that it does not take, and \
-              more than 1,000 statuses of one commit and context",
+        why: "GitHub refuses an unknown commit, a description or address that it does not take, \
+              and more than 1,000 statuses of one commit and context",
     },
     any(429, "GitHub says so of a secondary limit, whatever the operation"),
     any(500, "GitHub has trouble now and then, and says so with no word in its description"),
