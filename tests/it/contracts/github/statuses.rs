@@ -85,7 +85,7 @@ async fn checks_are_read_back_as_they_were_written() {
     let job = format!("deploy:warehouse:{}:{}", pr.number, report.head);
     report.checks = vec![
         CheckWrite {
-            summary: format!("<!-- sluice:gate:v1 a.b -->\n**All** well."),
+            summary: "<!-- sluice:gate:v1 a.b -->\n**All** well.".to_owned(),
             ..check(&job, PASSED)
         },
         CheckWrite {

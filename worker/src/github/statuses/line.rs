@@ -192,8 +192,8 @@ pub(super) fn title(text: &str) -> String {
     }
 }
 
-/// A job's id as part of an address, of characters that nobody rewrites in one. The head, which most
-/// have in them, is known to who reads it.
+/// A job's id as part of an address, of characters that nobody rewrites in one. The head, which
+/// most have in them, is known to who reads it.
 fn shortened(id: &str, head: &Sha) -> String {
     let parts = id.split(head.as_str()).map(escaped);
     parts.collect::<Vec<_>>().join("~h")
