@@ -54,14 +54,17 @@ impl HttpGitHub {
         }
     }
 
+    /// What GitHub says to the one document, and what it may lack.
+    async fn viewed(
+        &self,
+        ask: &Ask,
+    ) -> Result<(Viewed<shape::Repository>, Vec<Problem>), Failure> {
+        let errand = Errand::of(ask, "facts", Priority::Verdict);
+        self.read(&errand, documents::FACTS, &variables(self, ask)).await
+    }
+
     async fn try_facts(&self, ask: &Ask) -> Result<Facts, Failure> {
-        let (viewed, missing) = self
-            .read::<Viewed<shape::Repository>>(
-                &Errand::of(ask, "facts", Priority::Verdict),
-                documents::FACTS,
-                &variables(self, ask),
-            )
-            .await?;
+        let (viewed, missing) = self.viewed(ask).await?;
         let viewer = viewed.viewer.login;
         let repository = viewed.repository.ok_or_else(|| unknown(ask))?;
         let mut pr = repository.pull_request.ok_or_else(|| unknown(ask))?;

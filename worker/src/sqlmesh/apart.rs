@@ -224,6 +224,6 @@ mod tests {
             homes(&root.join("environment/bin/python")),
             [root.join("environment"), root.join("base")]
         );
-        assert_eq!(homes(Path::new("/usr/bin/env")), [PathBuf::new(); 0]);
+        assert_eq!(homes(Path::new("/usr/bin/env")), Vec::<PathBuf>::new());
     }
 }
