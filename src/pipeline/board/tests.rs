@@ -212,3 +212,24 @@ async fn a_secret_that_is_a_word_of_our_marks_leaves_them_whole() {
     // What is shown is what was wanted: nothing is written anew each time.
     assert_eq!(board.redacted(&left), left);
 }
+
+#[tokio::test]
+async fn no_secret_is_shown_wherever_it_stands() {
+    let (github, shared) = board(vec![Ok(Reported::default())]);
+    let redactor = Arc::new(Redactor::new(["hunter2hunter2"]));
+    let shared = Arc::new(Shared { redactor, ..shared });
+    let pacer = tokio::spawn(std::future::pending::<()>()).abort_handle();
+    let board = Board { shared, pacer };
+    let text = "no entry with hunter2hunter2".to_owned();
+    let status = CheckStatus::Completed(Conclusion::Failure);
+    let said = Said { status, title: text.clone(), summary: String::new() };
+    board.say(CheckKind::Linter, said.clone());
+    let said = Said { title: String::new(), summary: text.clone(), ..said };
+    board.say(CheckKind::UnitTests, said);
+    board.comment(text);
+    board.flush().await.unwrap();
+    let seen = github.seen.lock().unwrap();
+    let shown = format!("{:?} {:?}", seen[0].checks, seen[0].comment);
+    assert_eq!(shown.matches("no entry with").count(), 3, "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+}

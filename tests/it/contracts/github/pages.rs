@@ -1,6 +1,8 @@
 //! Statuses and their pages in trouble: edited, deleted, quoted, lost, written at once. What two
 //! places say differently is nothing.
 
+use std::time::Duration;
+
 use sluice::github::{CheckStatus, CheckWrite, GitHub, GitHubError, Report};
 use sluice::outcome::Conclusion;
 use sluice_sim::faults::Answer;
@@ -144,6 +146,8 @@ async fn two_reports_at_once_keep_both_their_pages() {
     town.github.report(&of(&town, &pr, vec![check("job-0", PASSED)]).await).await.unwrap();
     let named = |name: &str| CheckWrite { name: name.to_owned(), ..check("job-1", PASSED) };
     let reports = [of(&town, &pr, vec![named("a")]).await, of(&town, &pr, vec![named("b")]).await];
+    // Whoever writes first is late, so that the other one would have read what was before.
+    town.spoil("updateIssueComment", 1, Answer::Slow(Duration::from_millis(300))).await;
     let both = futures_util::future::join_all(reports.iter().map(|one| town.github.report(one)));
     both.await.into_iter().for_each(|written| drop(written.unwrap()));
     assert_eq!(checks(&town, &pr).await.len(), 3);
