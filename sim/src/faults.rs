@@ -21,7 +21,8 @@ pub struct Faults {
     pub merges: VecDeque<MergeFault>,
     /// While set, mergeability stays UNKNOWN however often it is read.
     pub mergeability_stuck: bool,
-    /// Runs once, after a merge was asked for and before its rules are checked.
+    /// Runs once, after a merge or a place in the queue was asked for, and before its rules are
+    /// checked.
     pub before_merge: Option<Hook>,
 }
 

@@ -58,6 +58,9 @@ impl World {
         pr: &Pr,
         request: &EnqueueRequest,
     ) -> Result<Oid, WorldError> {
+        if let Some(hook) = self.faults.before_merge.take() {
+            hook(self);
+        }
         let refused = |why: &str| WorldError::Unprocessable(why.to_owned());
         let (home, pull) = self.pull(pr)?;
         self.require(home, by, Role::Write)?;

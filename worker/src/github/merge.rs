@@ -100,16 +100,21 @@ impl HttpGitHub {
     }
 
     async fn standing(&self, merge: &Merge) -> Result<Standing, Failure> {
-        let variables = json!({
-            "owner": merge.ask.repository.owner(),
-            "name": merge.ask.repository.name(),
-            "number": merge.ask.pr.0,
-            "folder": folder(&merge.ask.path),
-            "inFolder": !folder(&merge.ask.path).is_empty(),
-        });
-        let (data, _) = self.read::<Value>(&errand(merge), documents::STANDING, &variables).await?;
+        let (data, _) =
+            self.read::<Value>(&errand(merge), documents::STANDING, &standing_of(merge)).await?;
         read_standing(data.pointer("/repository/pullRequest"))
     }
+}
+
+/// What a document about the pull request as it stands asks for.
+pub(super) fn standing_of(merge: &Merge) -> Value {
+    json!({
+        "owner": merge.ask.repository.owner(),
+        "name": merge.ask.repository.name(),
+        "number": merge.ask.pr.0,
+        "folder": folder(&merge.ask.path),
+        "inFolder": !folder(&merge.ask.path).is_empty(),
+    })
 }
 
 pub(super) fn errand(merge: &Merge) -> Errand<'_> {

@@ -8,8 +8,7 @@ use sluice::github::{GitHubError, Merge, MergeOutcome, Via};
 use super::HttpGitHub;
 use super::documents;
 use super::limits::{Failure, words};
-use super::meaning::folder;
-use super::merge::{errand, outcome, read_standing, said};
+use super::merge::{errand, outcome, read_standing, said, standing_of};
 use super::patience::Tries;
 
 /// What is said of one that is in the queue no more, and not merged.
@@ -61,15 +60,8 @@ impl HttpGitHub {
     }
 
     async fn try_in_queue(&self, merge: &Merge) -> Result<Option<MergeOutcome>, Failure> {
-        let variables = json!({
-            "owner": merge.ask.repository.owner(),
-            "name": merge.ask.repository.name(),
-            "number": merge.ask.pr.0,
-            "folder": folder(&merge.ask.path),
-            "inFolder": !folder(&merge.ask.path).is_empty(),
-        });
-        let (data, _) =
-            self.read::<Value>(&errand(merge), documents::STANDING_IN_QUEUE, &variables).await?;
+        let document = documents::STANDING_IN_QUEUE;
+        let (data, _) = self.read::<Value>(&errand(merge), document, &standing_of(merge)).await?;
         let pr = data.pointer("/repository/pullRequest");
         let waits = pr.and_then(|pr| pr.get("mergeQueueEntry")).is_some_and(|it| !it.is_null());
         let outcome = outcome(merge, &read_standing(pr)?)?;

@@ -3,7 +3,9 @@
 use sluice::github::{GitHub, Merge, MergeMethod, MergeOutcome, MergeQueue, MergedCommit, Via};
 use sluice_sim::Pr;
 use sluice_sim::faults::Answer;
-use sluice_sim::world::{CheckConclusion, CheckRunChange, NewCheckRun, Protection, QueueEntry};
+use sluice_sim::world::{
+    CheckConclusion, CheckRunChange, Identity, NewCheckRun, Protection, QueueEntry,
+};
 
 use super::town::{Town, as_sha};
 
@@ -76,6 +78,29 @@ async fn an_answer_that_was_lost_puts_it_there_once() {
     town.spoil("enqueuePullRequest", 1, Answer::StatusAfterEffect(502)).await;
     assert_eq!(outcome(&town, &merge, Via::Queue).await, MergeOutcome::Waits);
     assert_eq!(town.asked("enqueuePullRequest"), 1);
+}
+
+#[tokio::test]
+async fn a_push_just_before_it_is_put_there_keeps_it_out() {
+    let town = town().await;
+    let (pr, merge) = checked_pr(&town).await;
+    let (pushed, name) = (pr.clone(), town.repository.clone());
+    let hook = move |world: &mut sluice_sim::World| {
+        let file = ("warehouse/models/late.sql".to_owned(), Some(b"SELECT 7".to_vec()));
+        let head = world.push_to_pull(&Identity::user("alice"), &pushed, &vec![file]).unwrap();
+        // Nothing else is in its way.
+        let conclusion = Some(CheckConclusion::Success);
+        let change = CheckRunChange { conclusion, ..CheckRunChange::default() };
+        let new = NewCheckRun { name: "ci".to_owned(), commit: head.to_string(), change };
+        world.report_check("github-actions", &name, new).unwrap();
+    };
+    let arm = move |world: &mut sluice_sim::World| {
+        world.faults.before_merge = Some(Box::new(hook));
+        Ok(())
+    };
+    town.standin.change(arm).await.unwrap();
+    assert_eq!(outcome(&town, &merge, Via::Queue).await, MergeOutcome::HeadMoved);
+    assert!(town.standin.world(|world| world.pull(&pr).unwrap().1.queued.is_none()));
 }
 
 #[tokio::test]
