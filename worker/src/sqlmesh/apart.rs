@@ -9,7 +9,11 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command as Probe, Stdio};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::time::timeout;
 
 use super::interpreter;
 
@@ -21,6 +25,9 @@ pub(super) const CACHE: &str = "/tmp/cache";
 
 /// Its home, below `/tmp`, which is where it can write.
 const HOME: &str = "/tmp/home";
+
+/// How long walls around nothing may take.
+const PROBED_WITHIN: Duration = Duration::from_secs(30);
 
 /// What can be written there in all, in bytes.
 const MOST_WRITTEN: u64 = 1 << 30;
@@ -173,15 +180,17 @@ pub(super) fn environment() -> Vec<(OsString, OsString)> {
 ///
 /// # Errors
 /// Why not, and what to do about it.
-pub fn can_run_apart() -> Result<(), String> {
+pub async fn can_run_apart() -> Result<(), String> {
     let program = interpreter::locate(Path::new(PROGRAM))
         .map_err(|_| format!("{PROGRAM} is not installed (Debian: apt-get install bubblewrap)"))?;
     let mut call = Call::walls();
     call.closed();
     call.words(["--", "/bin/true"]);
-    let mut probe = Probe::new(program);
-    probe.args(call.0).stdin(Stdio::null()).stdout(Stdio::null());
-    let output = probe.output().map_err(|error| format!("{PROGRAM}: {error}"))?;
+    let mut probe = Command::new(program);
+    probe.args(call.0).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
+    let output = timeout(PROBED_WITHIN, probe.output()).await;
+    let output = output.map_err(|_| format!("{PROGRAM} does not end"))?;
+    let output = output.map_err(|error| format!("{PROGRAM}: {error}"))?;
     if output.status.success() {
         return Ok(());
     }

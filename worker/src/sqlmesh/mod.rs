@@ -36,6 +36,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 pub use apart::can_run_apart;
+use connection::Connection;
 use servers::{Common, Kind, Servers};
 use session::Terms;
 pub use session::{BridgeSession, Limits, Site};
@@ -113,14 +114,7 @@ impl Bridges {
         cancel: CancellationToken,
     ) -> Result<BridgeSession, EngineError> {
         let connected = async { self.servers.connect(&self.kind(project).await?).await };
-        let connection = tokio::select! {
-            biased;
-            () = cancel.cancelled() => return Err(EngineError::Cancelled),
-            connected = connected => connected?,
-        };
-        let terms =
-            Terms { gateway: project.gateway.clone(), limits: self.settings.limits, cancel };
-        Ok(BridgeSession::new(connection, site, terms))
+        self.begun(connected, (project, site), cancel).await
     }
 
     /// Starts a process for one job of `project` that runs a stranger's code, in `checkout`: it
@@ -139,6 +133,16 @@ impl Bridges {
             let Kind { python, .. } = self.kind(project).await?;
             self.servers.connect_apart(&python, checkout).await
         };
+        let site = Site { cache: apart::CACHE.into(), ..site };
+        self.begun(connected, (project, site), cancel).await
+    }
+
+    async fn begun(
+        &self,
+        connected: impl Future<Output = Result<Connection, EngineError>>,
+        (project, site): (&Project, Site),
+        cancel: CancellationToken,
+    ) -> Result<BridgeSession, EngineError> {
         let connection = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(EngineError::Cancelled),
@@ -146,7 +150,6 @@ impl Bridges {
         };
         let terms =
             Terms { gateway: project.gateway.clone(), limits: self.settings.limits, cancel };
-        let site = Site { cache: apart::CACHE.into(), ..site };
         Ok(BridgeSession::new(connection, site, terms))
     }
 

@@ -98,8 +98,7 @@ impl Servers {
         python: &Path,
         checkout: &Path,
     ) -> Result<Connection, EngineError> {
-        let can = tokio::task::spawn_blocking(apart::can_run_apart).await;
-        can.map_err(|error| broken("a probe", error))?.map_err(|why| {
+        apart::can_run_apart().await.map_err(|why| {
             // Another try would find the same: somebody is to be told.
             let message = format!("this worker cannot run the code of a fork: {why}");
             EngineError::Declared { class: Fault::Load, message, traceback: None }

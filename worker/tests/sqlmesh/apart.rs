@@ -75,7 +75,7 @@ async fn found(shop: &Shop, secret: &Path, port: u16) -> serde_json::Value {
 
 #[tokio::test]
 async fn a_strangers_code_finds_nothing_of_the_worker() {
-    can_run_apart().unwrap();
+    can_run_apart().await.unwrap();
     let secret = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(secret.path(), "a private key").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
