@@ -2,17 +2,12 @@
 //!
 //! Owns the flags; `.ci/run` and a developer call the same functions, so neither can drift.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-
 use crate::conformance::{self, Covered};
-use crate::{services, shell, tools};
-
-/// For all tests and what is built for them: several times what two cores take from nothing.
-const TESTS_WITHIN: Duration = Duration::from_secs(60 * 60);
+use crate::suite::Suite;
+use crate::{shell, tools};
 
 /// For the demo and the Python packages that it installs: a few minutes on a slow network.
 const DEMO_WITHIN: Duration = Duration::from_secs(15 * 60);
@@ -45,52 +40,18 @@ pub(crate) fn bench_cluster(which: &[String]) -> anyhow::Result<()> {
     shell::show(bench.args(which).env("SLUICE_BENCH_WORKER", folder.join("sluice-worker")))
 }
 
-/// Runs the tests, all of them in [`TESTS_WITHIN`].
-///
-/// Doc-tests come first: the summary of the others is what a reader looks for.
+/// Runs the tests.
 pub(crate) fn test(filters: &[String]) -> anyhow::Result<()> {
     let covered = Covered::nothing_yet()?;
-    run_tests(filters, &covered)?;
+    Suite::prepared(None)?.run(filters, &covered)?;
     if filters.is_empty() { covered.tell() } else { Ok(()) }
 }
 
 /// Runs the tests that talk to the stand-in, and tells what they covered.
 pub(crate) fn conformance() -> anyhow::Result<()> {
     let covered = Covered::nothing_yet()?;
-    run_tests(&conformance::TESTS.map(str::to_owned), &covered)?;
+    Suite::prepared(None)?.run(&conformance::TESTS.map(str::to_owned), &covered)?;
     covered.tell()
-}
-
-fn run_tests(filters: &[String], covered: &Covered) -> anyhow::Result<()> {
-    let programs = tools::check_for_tests()?;
-    let services = services::prepare(services::REQUIRED)?;
-    let binaries = binaries()?;
-    let end = Instant::now() + TESTS_WITHIN;
-    let show = |mut command: Command| {
-        command.envs(services.environment()).envs(programs.clone()).envs(binaries.clone());
-        command.envs([covered.environment()]);
-        shell::show_within(end.saturating_duration_since(Instant::now()), &command)
-    };
-    if filters.is_empty() {
-        show(shell::cargo(&["test", "--quiet", "--workspace", "--doc"]))?;
-    }
-    // With the tests, so that all of them are built for the same features and nothing twice.
-    show(shell::cargo(&["build", "--quiet", "--workspace", "--bins", "--tests"]))?;
-    let mut run = if tools::has_cargo_subcommand("nextest") {
-        let profile = if tools::in_ci() { "ci" } else { "default" };
-        shell::cargo(&["nextest", "run", "--workspace", "--profile", profile])
-    } else {
-        println!("no cargo-nextest here: `cargo test` runs the same tests, with one time limit");
-        shell::cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast", "--"])
-    };
-    run.args(filters);
-    show(run)
-}
-
-/// Where tests find our programs: cargo puts them beside this one.
-fn binaries() -> anyhow::Result<Option<(&'static str, PathBuf)>> {
-    let this = std::env::current_exe().context("cannot tell where this program is")?;
-    Ok(this.parent().map(|folder| ("SLUICE_TEST_BINARIES", folder.to_owned())))
 }
 
 /// The long, random form of the chaos suite.

@@ -13,8 +13,10 @@ mod chores;
 mod conformance;
 mod debian;
 mod fuzz;
+mod guards;
 mod services;
 mod shell;
+mod suite;
 mod tools;
 
 use std::process::ExitCode;
@@ -45,6 +47,9 @@ Chores: cargo xtask <verb>
                      libFuzzer on what takes text from outside, each target for N seconds (60);
                      builds with coverage on stable Rust, needs a C++ compiler; the tests run each
                      target briefly without it
+  guards [part of a name ...]
+                     takes each guard (a signature, an epoch, the pin of a merge) out of a copy of
+                     what is committed, and fails when no test misses it; two minutes each
   services           find or start RabbitMQ, Redis and PostgreSQL, print their addresses, keep
                      what was started until standard input ends
   help               this text
@@ -92,6 +97,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ("deny", []) => chores::deny(),
         ("bench", [what, which @ ..]) if what == "cluster" => chores::bench_cluster(which),
         ("fuzz", _) => fuzz::fuzz(rest),
+        ("guards", _) => guards::guards(rest),
         ("services", []) => services::serve_until_input_ends(),
         ("help" | "--help" | "-h", _) => {
             print!("{USAGE}");

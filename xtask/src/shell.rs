@@ -2,8 +2,9 @@
 //!
 //! Owns the repository's root. Knows no program by name, except cargo.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -50,20 +51,42 @@ const END_LIMIT: Duration = Duration::from_secs(15);
 pub(crate) fn show_within(limit: Duration, command: &Command) -> anyhow::Result<()> {
     let line = describe(command);
     println!("==> {line}");
-    let mut child = leash(command, EndsOn::Terminate, None)
-        .spawn()
-        .with_context(|| format!("cannot start: {line}"))?;
+    let status = status_within(limit, command, None)?;
+    anyhow::ensure!(status.success(), "failed ({status}): {line}");
+    Ok(())
+}
+
+/// Whether `command` ends well; `said` gets its output.
+///
+/// # Errors
+/// It cannot start, or outlasts `limit`: then it is ended with all that it has started.
+pub(crate) fn ends_well_within(
+    limit: Duration,
+    command: &Command,
+    said: &File,
+) -> anyhow::Result<bool> {
+    Ok(status_within(limit, command, Some(said))?.success())
+}
+
+fn status_within(
+    limit: Duration,
+    command: &Command,
+    said: Option<&File>,
+) -> anyhow::Result<ExitStatus> {
+    let line = describe(command);
+    let mut leashed = leash(command, EndsOn::Terminate, None);
+    if let Some(said) = said {
+        leashed.stdout(said.try_clone()?).stderr(said.try_clone()?);
+    }
+    let mut child = leashed.spawn().with_context(|| format!("cannot start: {line}"))?;
     let lifeline = child.stdin.take();
     let ended = wait_for(limit, || Ok(child.try_wait()?))?;
     drop(lifeline);
-    match ended {
-        Some(status) => anyhow::ensure!(status.success(), "failed ({status}): {line}"),
-        None => {
-            wait_for(END_LIMIT, || Ok(child.try_wait()?))?;
-            anyhow::bail!("ended by us, because {} s are over: {line}", limit.as_secs());
-        }
+    if let Some(status) = ended {
+        return Ok(status);
     }
-    Ok(())
+    wait_for(END_LIMIT, || Ok(child.try_wait()?))?;
+    anyhow::bail!("ended by us, because {} s are over: {line}", limit.as_secs());
 }
 
 #[cfg(test)]
