@@ -150,11 +150,12 @@ fn password(address: &str) -> Option<&str> {
     (!is_word && !password.is_empty()).then_some(password)
 }
 
-/// How a secret may be written, as it then reads.
+/// How a secret may be written, as it then reads; where little is left of it then, as it stands.
 fn spellings_of(secret: &str) -> Vec<String> {
     let json = serde_json::Value::from(secret).to_string();
     let json = json[1..json.len() - 1].to_owned();
-    let mut written = vec![secret.to_owned(), percent_encoded(secret), json];
+    let [upper, lower] = percent_encoded(secret);
+    let mut written = vec![secret.to_owned(), upper, lower, json];
     written.push(secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"));
     // Inside a longer base64 text ("user:secret") a secret has one of three alignments. The
     // characters at both ends depend on its neighbours; those between are always the same.
@@ -167,20 +168,25 @@ fn spellings_of(secret: &str) -> Vec<String> {
             written.extend(text.get(from..to).map(str::to_owned));
         }
     }
-    let read = written.iter().map(|text| View::of(text).text.into_owned());
-    let mut spellings: Vec<String> = read.chain([secret.to_owned()]).collect();
-    spellings.retain(|spelling| spelling.len() >= SHORTEST);
-    spellings
+    let read = |text: &String| View::of(text).text.into_owned();
+    let is_long = |spelling: &String| spelling.len() >= SHORTEST;
+    let as_they_read =
+        written.iter().map(|text| Some(read(text)).filter(is_long).unwrap_or_else(|| text.clone()));
+    as_they_read.chain([secret.to_owned()]).filter(is_long).collect()
 }
 
-fn percent_encoded(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
+/// In capital digits, as most encoders write them, and in small ones.
+fn percent_encoded(text: &str) -> [String; 2] {
+    let with = |code: fn(u8) -> String| {
+        let encode = |byte: u8| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
+            _ => code(byte),
+        };
+        text.bytes().map(encode).collect()
     };
-    text.bytes().map(encode).collect()
+    [with(|byte| format!("%{byte:02X}")), with(|byte| format!("%{byte:02x}"))]
 }
 
 #[cfg(test)]

@@ -41,14 +41,23 @@ pub(crate) fn run(data: &[u8]) {
     assert!(!left.contains(&secret), "{secret:?} is left in {left:?}");
     // Escapes and codes are read in their surroundings: half of one before them is another one.
     let json = serde_json::Value::from(secret.as_str()).to_string();
-    let percent: String = secret.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    let percent = if secret.is_ascii() { &percent } else { &secret };
-    for written in [percent, &json[1..json.len() - 1]] {
+    let [upper, lower] = percent_encoded(&secret);
+    for written in [&upper, &lower, &json[1..json.len() - 1]] {
         let said = format!("{before}\n{written}\n{after}");
         assert!(redactor.redact(&said).contains(REDACTED), "{written:?} was not seen in {said:?}");
     }
     let coded = STANDARD.encode(format!("{before}{secret}{after}"));
     assert!(redactor.redact(&coded).contains(REDACTED), "{coded} has {secret:?} in it");
+}
+
+/// What stands in a URL for it, with capital and with small digits.
+fn percent_encoded(text: &str) -> [String; 2] {
+    let with = |code: fn(u8) -> String| {
+        let stays = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+        let coded = |byte: u8| if stays(&byte) { char::from(byte).into() } else { code(byte) };
+        text.bytes().map(coded).collect()
+    };
+    [with(|byte| format!("%{byte:02X}")), with(|byte| format!("%{byte:02x}"))]
 }
 
 fn halves(text: &str) -> (&str, &str) {

@@ -163,7 +163,6 @@ impl Drop for Board {
     }
 }
 
-/// Where the job is shown on the status page, if there is one.
 /// Shows changes soon after they are made, and not more often than `every`. A write that fails is
 /// left to the next one: the last, which the job itself makes, reports its failure.
 async fn pace(shared: Arc<Shared>) {

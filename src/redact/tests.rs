@@ -249,3 +249,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_secret_of_which_little_is_left_when_it_is_read_is_found_as_it_is_written() {
+    let redactor = Redactor::new([r#"a"b\%e"#]);
+    let rows = [r#"a"b\%e"#, "a%22b%5C%25e", "a%22b%5c%25e", r#"a\"b\\%e"#];
+    for written in rows {
+        let text = format!("it says {written} here");
+        assert_eq!(redactor.redact(&text), format!("it says {REDACTED} here"), "{written}");
+    }
+    assert_eq!(redactor.redact("a\"b%e"), "a\"b%e", "too short to be one");
+}
