@@ -161,7 +161,7 @@ fn tamed(line: &str) -> String {
 }
 
 fn unlinked(text: &str) -> String {
-    let text = seen(text).replace("~~~", "~");
+    let text = seen(text);
     let mut out = String::with_capacity(text.len() + 16);
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
@@ -171,6 +171,8 @@ fn unlinked(text: &str) -> String {
             // Entities are never syntax, where a backslash could be escaped by one before it.
             '[' => out.push_str("&#91;"),
             '\\' => out.push_str("&#92;"),
+            // Three would begin a block.
+            '~' if out.ends_with("~~") => {}
             _ => push_apart(&mut out, c, rest.peek().copied()),
         }
     }
@@ -241,7 +243,7 @@ impl Open {
                 Kind::Fence
             }
             (Some(_), _) => Kind::Code,
-            (None, Some(mark)) if run >= 3 && !trimmed[run..].contains('`') => {
+            (None, Some(mark)) if run >= 3 && (mark == '~' || !trimmed[run..].contains('`')) => {
                 self.fence = Some((mark, run));
                 Kind::Fence
             }

@@ -47,20 +47,39 @@ const fn guard(
     Guard { name, file, with, without, tests }
 }
 
-const LISTS: [&[Guard]; 6] =
-    [people::GUARDS, change::GUARDS, prod::GUARDS, strangers::GUARDS, text::GUARDS, github::GUARDS];
+const GROUPS: [(&str, &[Guard]); 6] = [
+    ("people", people::GUARDS),
+    ("change", change::GUARDS),
+    ("prod", prod::GUARDS),
+    ("strangers", strangers::GUARDS),
+    ("text", text::GUARDS),
+    ("github", github::GUARDS),
+];
 
 fn all() -> impl Iterator<Item = &'static Guard> {
-    LISTS.into_iter().flatten()
+    GROUPS.into_iter().flat_map(|(_, guards)| guards)
 }
 
-/// Takes out the guards whose names contain one of the arguments, or all of them, one by one.
+/// The guards of the groups that are named, those whose names contain an argument, or all.
+fn chosen(arguments: &[String]) -> Vec<&'static Guard> {
+    let mut chosen = Vec::new();
+    for (group, guards) in GROUPS {
+        let is_chosen = |guard: &&Guard| {
+            let says = |argument: &String| argument == group || guard.name.contains(&**argument);
+            arguments.is_empty() || arguments.iter().any(says)
+        };
+        chosen.extend(guards.iter().filter(is_chosen));
+    }
+    chosen
+}
+
+/// Takes guards out one by one: those that are chosen by the arguments.
 ///
 /// # Errors
 /// A guard that no test misses, or whose absence cannot be built; and tests that fail with all
 /// guards in place, which say nothing then.
 pub(crate) fn guards(arguments: &[String]) -> anyhow::Result<()> {
-    let chosen: Vec<&Guard> = all().filter(|guard| is_chosen(guard, arguments)).collect();
+    let chosen = chosen(arguments);
     anyhow::ensure!(!chosen.is_empty(), "no guard is called so; there are:\n{}", names());
     let copy = Copy::of_what_is_committed()?;
     let suite = Suite::prepared(Some(copy.place()))?;
@@ -85,12 +104,12 @@ pub(crate) fn guards(arguments: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn is_chosen(guard: &Guard, arguments: &[String]) -> bool {
-    arguments.is_empty() || arguments.iter().any(|part| guard.name.contains(part.as_str()))
-}
-
 fn names() -> String {
-    all().map(|guard| format!("  {}", guard.name)).collect::<Vec<_>>().join("\n")
+    let of = |(group, guards): (&str, &[Guard])| {
+        let names: Vec<String> = guards.iter().map(|guard| format!("\n  {}", guard.name)).collect();
+        format!("{group}{}", names.concat())
+    };
+    GROUPS.map(of).join("\n")
 }
 
 fn filters(guard: &Guard) -> impl Iterator<Item = String> {
@@ -192,11 +211,12 @@ mod tests {
     }
 
     #[test]
-    fn they_are_chosen_by_a_part_of_their_names() {
-        let chosen = |part: &str| all().filter(|one| is_chosen(one, &[part.to_owned()])).count();
+    fn they_are_chosen_by_their_group_or_a_part_of_their_names() {
+        let chosen = |argument: &str| chosen(&[argument.to_owned()]).len();
         assert_eq!(chosen("unsigned"), 1);
         assert!(chosen("fork") > 2);
+        assert_eq!(chosen("github"), github::GUARDS.len());
         assert_eq!(chosen("no such guard"), 0);
-        assert!(all().all(|guard| is_chosen(guard, &[])));
+        assert_eq!(super::chosen(&[]).len(), all().count());
     }
 }

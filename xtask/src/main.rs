@@ -47,7 +47,7 @@ Chores: cargo xtask <verb>
                      libFuzzer on what takes text from outside, each target for N seconds (60);
                      builds with coverage on stable Rust, needs a C++ compiler; the tests run each
                      target briefly without it
-  guards [part of a name ...]
+  guards [group or part of a name ...]
                      takes each guard (a signature, an epoch, the pin of a merge) out of a copy of
                      what is committed, and fails when no test misses it; two minutes each
   services           find or start RabbitMQ, Redis and PostgreSQL, print their addresses, keep
