@@ -9,6 +9,9 @@ const LIMITS: &str = "worker/src/github/limits.rs";
 const MISSED: &str = "src/pipeline/missed.rs";
 const REPORT: &str = "worker/src/github/report.rs";
 
+/// What our client does with a GitHub that answers in all ways.
+const CLIENTS: &[&str] = &["contracts::github", "reading::", "transport::", "stories::merges"];
+
 pub(super) const GUARDS: &[Guard] = &[
     guard(
         "a limit that is said in words only",
@@ -20,25 +23,25 @@ pub(super) const GUARDS: &[Guard] = &[
         "a limit that GraphQL says with a success",
         "worker/src/github/graphql.rs",
         ["let limited = body.errors.iter().any(Problem::is_limit);", "let limited = false;"],
-        &["github::", "contracts::github"],
+        CLIENTS,
     ),
     guard(
         "requests while GitHub wants to hear none",
         CLIENT,
         ["budget.close(after, instant);", "let _ = instant;"],
-        &["github::", "contracts::github"],
+        CLIENTS,
     ),
     guard(
         "one API's used-up hour that stops the other",
         CLIENT,
         ["is_none_or(|left| left.remaining > 0)", "is_none_or(|_| true)"],
-        &["github::", "contracts::github"],
+        CLIENTS,
     ),
     guard(
         "the last of an hour spent on what can wait",
         CLIENT,
         ["budget.told(api, left, instant);", "let _ = (api, left);"],
-        &["github::", "contracts::github", "stories::merges"],
+        CLIENTS,
     ),
     guard(
         "the last of the writes spent on what can wait",
@@ -68,7 +71,7 @@ pub(super) const GUARDS: &[Guard] = &[
         "mutations that count as reads",
         "worker/src/github/graphql.rs",
         ["if document.starts_with(\"mutation\") { Cost::Write }", "if false { Cost::Write }"],
-        &["github::", "contracts::github", "budget::"],
+        CLIENTS,
     ),
     guard(
         "a write that is repeated although it was done",
@@ -98,7 +101,7 @@ pub(super) const GUARDS: &[Guard] = &[
             "Err(error @ GitHubError::Invalid(_)) => {",
             "Err(error @ GitHubError::Invalid(_)) if false => {",
         ],
-        &["contracts::github", "webhooks::", "github::"],
+        CLIENTS,
     ),
     guard(
         "a webhook that is sent again for ever",
