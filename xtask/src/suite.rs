@@ -97,6 +97,8 @@ impl Suite {
         let binaries = match &self.place {
             Some(Place { source, target }) => {
                 cargo.current_dir(source).env("CARGO_TARGET_DIR", target);
+                // It is built again and again with a line that differs.
+                cargo.env("CARGO_INCREMENTAL", "1");
                 target.join("debug")
             }
             // Cargo puts them beside this one.
