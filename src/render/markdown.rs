@@ -25,8 +25,8 @@ pub fn code(name: &str) -> String {
 
 /// A text as a fenced block, with a fence that is longer than any inside.
 pub fn fenced(text: &str) -> String {
-    let fence = "`".repeat(longest_run(text, '`').max(2) + 1);
     let text = unmarked(&seen(&text.replace('\r', "")));
+    let fence = "`".repeat(longest_run(&text, '`').max(2) + 1);
     format!("{fence}\n{}\n{fence}", text.trim_end_matches('\n'))
 }
 
@@ -90,7 +90,7 @@ fn by_span(text: &str, between: fn(&str) -> String) -> String {
 pub fn plain(text: &str) -> String {
     let text = seen(text);
     let mut out = String::with_capacity(text.len() + 16);
-    let mut rest = text.chars().peekable();
+    let mut rest = text.chars();
     while let Some(c) = rest.next() {
         match c {
             '<' => out.push_str("&lt;"),
@@ -98,7 +98,7 @@ pub fn plain(text: &str) -> String {
             '&' => out.push_str("&amp;"),
             '#' => out.extend([c, APART]),
             '`' | '*' | '_' | '[' | ']' | '\\' | '~' | '|' | '!' => out.extend(['\\', c]),
-            _ => push_apart(&mut out, c, rest.peek().copied()),
+            _ => push_apart(&mut out, c, rest.clone()),
         }
     }
     out
@@ -109,21 +109,27 @@ pub fn plain(text: &str) -> String {
 const APART: char = '\u{200b}';
 
 /// A character, kept apart from its neighbours where GitHub would link them: `@somebody`, `#1`,
-/// `GH-1`, `https://`, `www.`. Links to issues are entries in their timelines.
-fn push_apart(out: &mut String, c: char, next: Option<char>) {
+/// `GH-1`, `https://`, `www.`. Links to issues are entries in their timelines. Its neighbours are
+/// those that a reader sees: marks of emphasis between them may be none in what is rendered.
+fn push_apart(out: &mut String, c: char, mut rest: impl Iterator<Item = char>) {
     let follows = |word: &str| {
-        let before = out.len().checked_sub(word.len()).and_then(|at| out.get(at..));
-        before.is_some_and(|before| before.eq_ignore_ascii_case(word))
+        let before = out.chars().rev().filter(|c| !is_emphasis(*c));
+        before.map(|c| c.to_ascii_lowercase()).take(word.len()).eq(word.chars().rev())
     };
-    let is_number = next.is_some_and(|next| next.is_ascii_digit());
+    let mut leads_to = |what: fn(char) -> bool| rest.find(|c| !is_emphasis(*c)).is_some_and(what);
+    let is_digit = |next: char| next.is_ascii_digit();
     match c {
         '@' => out.extend([c, APART]),
-        '#' if is_number => out.extend([c, APART]),
-        '-' if is_number && follows("gh") => out.extend([c, APART]),
-        ':' if next == Some('/') => out.extend([c, APART]),
+        '#' if leads_to(is_digit) => out.extend([c, APART]),
+        '-' if follows("gh") && leads_to(is_digit) => out.extend([c, APART]),
+        ':' if leads_to(|next| next == '/') => out.extend([c, APART]),
         '.' if follows("www") => out.extend([APART, c]),
         _ => out.push(c),
     }
+}
+
+fn is_emphasis(c: char) -> bool {
+    matches!(c, '*' | '_' | '~')
 }
 
 /// Somebody else's Markdown, such as SQLMesh's rendering of a plan: its structure and fenced blocks
@@ -163,7 +169,7 @@ fn tamed(line: &str) -> String {
 fn unlinked(text: &str) -> String {
     let text = seen(text);
     let mut out = String::with_capacity(text.len() + 16);
-    let mut rest = text.chars().peekable();
+    let mut rest = text.chars();
     while let Some(c) = rest.next() {
         match c {
             '<' => out.push_str("&lt;"),
@@ -173,7 +179,7 @@ fn unlinked(text: &str) -> String {
             '\\' => out.push_str("&#92;"),
             // Three would begin a block.
             '~' if out.ends_with("~~") => {}
-            _ => push_apart(&mut out, c, rest.peek().copied()),
+            _ => push_apart(&mut out, c, rest.clone()),
         }
     }
     out

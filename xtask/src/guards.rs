@@ -22,6 +22,9 @@ use anyhow::Context as _;
 use crate::shell;
 use crate::suite::{Place, Suite};
 
+/// Where the tests are that miss guards: less is built than for all tests.
+const TARGETS: &[&str] = &["--lib", "--test", "it", "--test", "github"];
+
 /// For one build, or for the tests of one guard.
 const WITHIN: Duration = Duration::from_secs(20 * 60);
 
@@ -165,7 +168,7 @@ impl Copy {
     }
 
     fn place(&self) -> Place {
-        Place { source: self.source.clone(), target: self.target.clone() }
+        Place { source: self.source.clone(), target: self.target.clone(), targets: TARGETS }
     }
 
     /// Where it is written down what cargo says.

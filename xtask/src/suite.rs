@@ -31,6 +31,8 @@ pub(crate) struct Place {
     pub(crate) source: PathBuf,
     /// Where cargo puts what it builds of it.
     pub(crate) target: PathBuf,
+    /// Where its tests are that are run, in cargo's words.
+    pub(crate) targets: &'static [&'static str],
 }
 
 impl Suite {
@@ -76,17 +78,23 @@ impl Suite {
 
     /// With the tests, so that all of them are built for the same features and nothing twice.
     fn build(&self) -> anyhow::Result<Command> {
-        self.cargo(&["build", "--quiet", "--workspace", "--bins", "--tests"])
+        let mut build = self.cargo(&["build", "--quiet", "--workspace", "--bins"])?;
+        build.args(self.place.as_ref().map_or(&["--tests"][..], |place| place.targets));
+        Ok(build)
     }
 
     fn tests(&self, filters: &[String]) -> anyhow::Result<Command> {
-        let mut run = if tools::has_cargo_subcommand("nextest") {
+        let targets = self.place.as_ref().map(|place| place.targets);
+        let mut run;
+        if tools::has_cargo_subcommand("nextest") {
             let profile = if tools::in_ci() { "ci" } else { "default" };
-            self.cargo(&["nextest", "run", "--workspace", "--profile", profile])?
+            run = self.cargo(&["nextest", "run", "--workspace", "--profile", profile])?;
+            run.args(targets.unwrap_or_default());
         } else {
             println!("no cargo-nextest here: `cargo test` runs the same tests, with one limit");
-            self.cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast", "--"])?
-        };
+            run = self.cargo(&["test", "--workspace", "--no-fail-fast"])?;
+            run.args(targets.unwrap_or(&["--all-targets"])).arg("--");
+        }
         run.args(filters);
         Ok(run)
     }
@@ -95,7 +103,7 @@ impl Suite {
         let mut cargo = shell::cargo(arguments);
         cargo.envs(self.services.environment()).envs(self.programs.clone());
         let binaries = match &self.place {
-            Some(Place { source, target }) => {
+            Some(Place { source, target, .. }) => {
                 cargo.current_dir(source).env("CARGO_TARGET_DIR", target);
                 // It is built again and again with a line that differs.
                 cargo.env("CARGO_INCREMENTAL", "1");

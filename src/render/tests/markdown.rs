@@ -99,6 +99,7 @@ fn ways_out_are_closed() {
         "~~~\n```\n~~~\n@erin",
         "~~~ `sql`\n@erin\n~~~\n@erin",
         "~~~~~~~~`\n@erin\n~~~\n@erin\n~~~~",
+        "~a#~12, *gh*-1, g_h_~-~1, w~ww~.example.org, http:*//*x",
         "- ~~~~~\n- @erin\n~~~\n@erin",
         "````\n```\n@erin\n````\n@erin",
         "``` x`y\n@erin",
@@ -159,6 +160,7 @@ fn sentences_keep_their_code_and_nothing_else() {
 fn a_fence_is_longer_than_any_inside() {
     assert_eq!(fenced("a"), "```\na\n```");
     assert_eq!(fenced("````\nx"), "`````\n````\nx\n`````");
+    assert_eq!(fenced("``\r``\nx"), fenced("````\nx"), "what is left out divides nothing");
 }
 
 #[test]
