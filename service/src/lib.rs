@@ -13,7 +13,7 @@ mod stores;
 pub use deliveries::RecentDeliveries;
 pub use health::{Health, Needs};
 pub use listen::{Bound, Connections, ServeError};
-pub use logs::{log, redact, redacted};
+pub use logs::{last_words, log, redact, redacted};
 pub use shutdown::{Shutdown, told_to_stop};
 pub use start::{Ended, Start, exit, host, operator};
 pub use stores::{Stores, Told};

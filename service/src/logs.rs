@@ -50,6 +50,11 @@ pub fn redacted(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// What a process says last, when it could not do what it was for.
+pub fn last_words(error: &anyhow::Error) -> String {
+    format!("error: {}", redacted(&format!("{error:#}")))
+}
+
 fn tell(panic: &PanicHookInfo<'_>) {
     let said = panic.payload_as_str().unwrap_or("it does not say why");
     let at = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -134,6 +139,7 @@ mod tests {
             let log = || {
                 tracing::info!("SQLMesh warns: cannot reach postgres://me:s3cr3t@db/prod");
                 tracing::info!(why = "password='x", end = "y'", "two halves of a quote");
+                tracing::info!(why = "password={x", "closed where the line's object is");
                 tracing::warn!(error = ?"a \"hush-hush\"\nor two", token = "abc", "it failed");
             };
             match format {
@@ -156,6 +162,14 @@ mod tests {
             let parsed: serde_json::Value = serde_json::from_str(line).unwrap();
             assert!(parsed["target"].is_string(), "{line}");
         }
+    }
+
+    #[test]
+    fn the_last_words_of_a_process_have_no_secret_in_them() {
+        let cause = anyhow::anyhow!("cannot reach postgres://me:s3cr3t@db/prod");
+        let said = last_words(&cause.context("it does not begin"));
+        let expected = "error: it does not begin: cannot reach postgres://[redacted]@db/prod";
+        assert_eq!(said, expected);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use sluice::config::{Config, LogFormat, Role, process_variables};
 
-use crate::logs::{log, redact, redacted};
+use crate::logs::{last_words, log, redact};
 
 /// The configuration, unless another one is named.
 const CONFIG: &str = "sluice.toml";
@@ -79,7 +79,7 @@ pub fn exit(done: anyhow::Result<Ended>) -> ExitCode {
         Ok(Ended::As(code)) => ExitCode::from(code),
         Err(error) => {
             tracing::debug!(?error, "the process failed");
-            anstream::eprintln!("error: {}", redacted(&format!("{error:#}")));
+            anstream::eprintln!("{}", last_words(&error));
             ExitCode::FAILURE
         }
     }

@@ -14,7 +14,7 @@ use sluice::event::{Ignored, Translated, translate};
 use sluice::job::{Envelope, Job};
 use sluice::names::ProjectName;
 use sluice::project::{Project, SharesRepository};
-use sluice_service::{Ended, Start, redacted, told_to_stop};
+use sluice_service::{Ended, Start, last_words, told_to_stop};
 
 use crate::command::{Connected, connected};
 use crate::enqueue::store;
@@ -98,7 +98,7 @@ fn misused(error: impl Into<anyhow::Error>) -> Failure {
 /// None: what goes wrong has a code, and is said here.
 pub(crate) async fn run(start: &Start, asked: &Actions) -> anyhow::Result<Ended> {
     let code = attempt(start, asked).await.unwrap_or_else(|Failure { code, error }| {
-        anstream::eprintln!("error: {}", redacted(&format!("{error:#}")));
+        anstream::eprintln!("{}", last_words(&error));
         code
     });
     Ok(Ended::As(code as u8))

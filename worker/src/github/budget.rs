@@ -282,6 +282,7 @@ impl Priority {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use futures_util::FutureExt as _;
     use sluice::clock::manual::ManualClock;
 
     use super::*;
@@ -335,6 +336,8 @@ mod tests {
         assert!(matches!(refused, Err(Failure::Final(GitHubError::Limited { after }))
             if after == Duration::from_secs(60)));
         clock.advance(Duration::from_secs(31)).await;
+        let soon = budget.admit(&clock, Priority::Progress, WRITE).now_or_never();
+        assert!(matches!(soon, Some(Err(_))), "it does not wait for 29 s either");
         let (admitted, ()) = tokio::join!(
             budget.admit(&clock, Priority::Verdict, WRITE),
             clock.advance(Duration::from_secs(30)),

@@ -46,9 +46,9 @@ pub(super) const GUARDS: &[Guard] = &[
     ),
     guard(
         "a secret in the error that a program ends with",
-        "service/src/start.rs",
+        "service/src/logs.rs",
         ["redacted(&format!(\"{error:#}\"))", "format!(\"{error:#}\")"],
-        &["start::", "roles::", "actions::"],
+        &["logs::"],
     ),
     guard(
         "a secret between colours",
