@@ -86,3 +86,112 @@ impl GateState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::github::{Changed, Check, MergeQueue, MergeState, Ownership, PrState};
+    use crate::names::{NodeId, PolicySha, PrNumber, ProjectName, Repository, Sha};
+    use crate::project::{Approvals, OldHead, OwnersApproval, Python, SharesRepository};
+    use crate::seal::GateOutcome;
+
+    fn sha(digit: &str) -> Sha {
+        Sha::new(digit.repeat(40)).unwrap()
+    }
+
+    fn project() -> Project {
+        Project {
+            name: ProjectName::new("warehouse").unwrap(),
+            repository: Repository::new("acme/monorepo").unwrap(),
+            path: "warehouse".into(),
+            also: vec![],
+            python: Python::Interpreter("python".into()),
+            gateway: None,
+            pass_env: vec![],
+            max_sessions: 1,
+            approvals: Approvals::AtLeast(1),
+            approval_on_old_head: OldHead::Refuse,
+            code_owners: OwnersApproval::NotAsked,
+            shares_repository: SharesRepository::No,
+        }
+    }
+
+    fn pull_request(checks: Vec<Check>) -> Facts {
+        Facts {
+            id: NodeId::new("PR_7").unwrap(),
+            repository_id: NodeId::new("R_1").unwrap(),
+            number: PrNumber(7),
+            title: "Tidy orders".into(),
+            state: PrState::Open,
+            draft: false,
+            fork: false,
+            author: None,
+            head: sha("c"),
+            head_branch: "tidy-orders".into(),
+            base_branch: "main".into(),
+            base: sha("b"),
+            base_project_tree: None,
+            changed: Changed::Unknown,
+            ownership: Ownership::NotAsked,
+            policy: PolicySha::new("90110").unwrap(),
+            reviews: vec![],
+            queue: MergeQueue::None,
+            merge_state: MergeState::Clean,
+            review_decision: None,
+            required_pending: vec![],
+            checks,
+            comment: None,
+            command: None,
+        }
+    }
+
+    fn result() -> GateResult {
+        GateResult {
+            v: seal::VERSION,
+            project: project().name,
+            pr: PrNumber(7),
+            base_branch: "main".into(),
+            previewed: None,
+            head: sha("c"),
+            base: sha("b"),
+            policy: PolicySha::new("90110").unwrap(),
+            outcome: GateOutcome::Passed,
+            plan_digest: None,
+            digest_input: vec![],
+            tree: sha("7"),
+            made_ms: 3_000,
+        }
+    }
+    /// The gate's state where this result stands on the head of pull request 7.
+    fn state_by(change: impl FnOnce(&mut GateResult)) -> GateState {
+        let (project, key) = (project(), SealKey::derive(b"webhook secret"));
+        let mut result = result();
+        change(&mut result);
+        let check = Check {
+            id: NodeId::new("CR_1").unwrap(),
+            name: checks::name(CheckKind::ProdPlan, &project),
+            external_id: String::new(),
+            status: CheckStatus::Completed(Conclusion::Success),
+            started_ms: None,
+            title: String::new(),
+            summary: seal::seal(&result, &key),
+        };
+        gate_state(&pull_request(vec![check]), &project, &key)
+    }
+
+    #[test]
+    fn a_result_is_about_one_pull_request_head_base_branch_and_policy() {
+        assert!(matches!(state_by(|_| {}), GateState::Sealed(_)));
+        let changes: [fn(&mut GateResult); 4] = [
+            |result| result.pr = PrNumber(8),
+            |result| result.head = sha("a"),
+            |result| result.base_branch = "release".to_owned(),
+            |result| result.policy = PolicySha::new("ab").unwrap(),
+        ];
+        for change in changes {
+            assert_eq!(state_by(change), GateState::Missing);
+        }
+    }
+}

@@ -10,6 +10,7 @@ async fn the_whole_story_of_a_change_takes_at_most_15_requests() {
     let town = Town::of(setup).await;
     let pr = town.gated_pr("add-tax", "revenue", TAXED).await;
     let gated = town.requests();
+    assert!(gated.len() <= 8, "to open and gate it:\n{}", gated.join("\n"));
     town.carol.approves(&pr).await.unwrap();
     town.until_deployed(&pr).await;
     town.until_quiet().await;

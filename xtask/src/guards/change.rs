@@ -64,13 +64,13 @@ pub(super) const GUARDS: &[Guard] = &[
         "a result of another pull request",
         STANDING,
         ["result.pr == facts.number\n        && result.head", "result.head"],
-        &["pipeline::", "stories::"],
+        &["standing::"],
     ),
     guard(
         "a result of another base branch",
         STANDING,
         ["&& result.base_branch == facts.base_branch", ""],
-        &["pipeline::", "stories::"],
+        &["standing::"],
     ),
     guard(
         "a result under another policy",
