@@ -164,6 +164,7 @@ mod tests {
             made_ms: 3_000,
         }
     }
+
     /// The gate's state where this result stands on the head of pull request 7.
     fn state_by(change: impl FnOnce(&mut GateResult)) -> GateState {
         let (project, key) = (project(), SealKey::derive(b"webhook secret"));
